@@ -1,0 +1,1 @@
+"""The lab: real hosts and servers on this machine, for demonstrations and tests."""

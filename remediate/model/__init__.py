@@ -1,0 +1,1 @@
+"""Pure nouns: frozen values that every other layer speaks of."""
