@@ -1,0 +1,40 @@
+"""Input types that carry the field's own rules, so that a runbook can't be given a nonsense value."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+#: Debian Policy 5.6.1.
+DebianPackage = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$", max_length=128),
+    Field(description="a Debian package name, such as nginx"),
+]
+
+#: Debian Policy 5.6.12: epoch:upstream-revision.
+DebianVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\d+:)?[0-9][A-Za-z0-9.+~-]*$", max_length=128),
+    Field(description="an exact Debian version, such as 1.22.1-9"),
+]
+
+#: systemd.unit(5), without templates of paths.
+UnitName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9:_.@-]+$", max_length=255),
+    Field(description="a systemd unit, such as nginx or nginx.service"),
+]
+
+AbsolutePath = Annotated[
+    str,
+    StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]*$", max_length=4096),
+    Field(description="an absolute path on the target"),
+]
+
+ProjectPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\x00-\x1f\x7f]+$", max_length=4096),
+    Field(description="a path inside the project"),
+]

@@ -1,0 +1,174 @@
+"""The plan: the whole program of a run, frozen, with one canonical byte form and one digest."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import JsonValue, ValidationError
+
+from remediate.errors import InputError, Refused
+from remediate.model.base import Duration, Frozen, State, canonical, sha256
+from remediate.model.change import Instant, Ticket, Window
+from remediate.model.runbook import Risk, Scope
+from remediate.model.step import Check, Estimate, Level, Role, Step, StepClass, check_type, step_type
+from remediate.model.target import Target
+
+FORMAT = "remediate.plan/1"
+
+
+class Artefact(Frozen):
+    """One file that the run executes or copies: project-relative path, SHA-256, size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class RunbookRef(Frozen):
+    """Where the plan came from. The runbook is not executed again; its digest shows later edits."""
+
+    name: str
+    source: Artefact
+    description: str = ""
+
+
+class PlannedCheck(Frozen):
+    """A check as data: its registered kind and its own fields."""
+
+    kind: str
+    params: dict[str, JsonValue]
+
+    def build(self) -> Check:
+        """The check itself."""
+        return check_type(self.kind).model_validate(self.params)
+
+
+class PlannedStep(Frozen):
+    """One line of the plan: what is done, on which targets, with what evidence gathered beforehand."""
+
+    id: str
+    role: Role
+    kind: str
+    title: str
+    params: dict[str, JsonValue]
+    targets: tuple[str, ...]
+    step_class: StepClass
+    level: Level | None = None
+    protects: tuple[str, ...] = ()
+    """Of a backup: the change steps that its undo takes back."""
+    checks: tuple[PlannedCheck, ...] = ()
+    irreversible: str | None = None
+    retries: int = 0
+    estimate: Estimate = Estimate()
+    observed: dict[str, State] = {}
+    """State by target name, as read while planning: what the approver approved to change."""
+    preview: dict[str, str] = {}
+
+    def build(self) -> Step:
+        """The step itself, from the bytes of the plan."""
+        return step_type(self.kind).model_validate(self.params)
+
+
+class PlannedWave(Frozen):
+    """Targets that go through the steps together."""
+
+    targets: tuple[str, ...]
+    soak: Duration = 0.0
+
+
+class Plan(Frozen):
+    """Everything that a run will do. Equal plans have equal bytes; every field is covered by the digest."""
+
+    format: Literal["remediate.plan/1"] = FORMAT
+    id: str
+    tool_version: str
+    created: Instant
+    expires: Instant
+    author: str
+    ticket: Ticket
+    runbook: RunbookRef
+    inputs: dict[str, JsonValue]
+    inventory: str
+    inventory_digest: str
+    limit: str | None = None
+    targets: tuple[Target, ...]
+    waves: tuple[PlannedWave, ...]
+    failure_budget: int = 0
+    rollback: Scope = Scope.RUN
+    steps: tuple[PlannedStep, ...]
+    acceptance: tuple[PlannedCheck, ...] = ()
+    artefacts: tuple[Artefact, ...] = ()
+    risk: Risk
+    window: Window | None = None
+    doubt_patience: Duration = 600.0
+
+    @cached_property
+    def data(self) -> bytes:
+        """The canonical bytes: what is written to the file and signed."""
+        return canonical(self.model_dump(mode="json")) + b"\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `data`, hex."""
+        return sha256(self.data)
+
+    @cached_property
+    def by_name(self) -> dict[str, Target]:
+        """Targets by name."""
+        return {t.name: t for t in self.targets}
+
+    @cached_property
+    def step_index(self) -> dict[str, int]:
+        """Position of each step by its id."""
+        return {s.id: i for i, s in enumerate(self.steps)}
+
+    def original(self, target: str) -> State:
+        """All facts read about one target while planning."""
+        facts: State = {}
+        for step in self.steps:
+            facts.update(step.observed.get(target, {}))
+        return facts
+
+    @property
+    def irreversible(self) -> bool:
+        """Whether any step can't be undone."""
+        return any(s.irreversible for s in self.steps)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result
+
+
+def parse_plan(data: bytes, where: str = "plan") -> Plan:
+    """The plan in these bytes, if they are exactly the canonical bytes of a plan.
+
+    Raises:
+        InputError: the bytes are not a plan at all.
+        Refused: they are a plan, but not in the form that was written (edited by hand or damaged).
+    """
+    try:
+        raw = json.loads(data, object_pairs_hook=_no_duplicates)
+        plan = Plan.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(p) for p in first["loc"])
+        known = isinstance(raw, dict) and raw.get("format")
+        advice = (
+            "plan again with this version of remediate"
+            if known not in (None, FORMAT)
+            else "make it with `remediate plan`; a plan is never edited by hand"
+        )
+        raise InputError(f"{where}: {field}: {first['msg']}", advice) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not a plan: {error}", "make it with `remediate plan`") from None
+    if plan.data != data:
+        raise Refused(
+            f"{where}: these bytes are not the bytes that were planned (edited or damaged)",
+            "plan again, and have the new plan approved",
+        )
+    return plan

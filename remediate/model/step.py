@@ -1,0 +1,329 @@
+"""What a step is: one class per kind, with what it can observe, do, check and take back.
+
+A step type is a frozen pydantic model with behaviour. It registers itself by being defined. Its fields are
+what the author writes and what the plan stores; its methods get a `Context` and nothing else, so a step
+holds no connection, no secret and no state of a run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import ConfigDict, JsonValue
+
+from remediate.errors import InputError
+from remediate.model.base import Duration, Frozen, State
+from remediate.model.target import Target
+
+T = TypeVar("T")
+
+
+class StepClass(StrEnum):
+    """What recovery may do with a step in doubt. Only A and B are ever tried again."""
+
+    TOKENED = "A"
+    STATE_BASED = "B"
+    SELF_REVERTING = "C"
+    OPAQUE = "D"
+
+
+class Role(StrEnum):
+    """Why a step stands in the plan."""
+
+    BACKUP = "backup"
+    CHANGE = "change"
+    CHECK = "check"
+    GATE = "gate"
+
+
+class Level(StrEnum):
+    """How far a backup is proved before the first change (see docs/invariants.md)."""
+
+    STORED = "B1"
+    PARSED = "B2"
+    COMPARED = "B3"
+    RESTORED = "B4"
+
+
+class Verdict(StrEnum):
+    """What a probe found out about an attempt whose outcome nobody saw."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not-applied"
+    PARTIAL = "partial"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """How an attempt ended, as seen from here."""
+
+    OK = "ok"
+    FAILED = "failed"
+    IN_DOUBT = "in-doubt"
+
+
+class Result(Frozen):
+    """What an apply or undo reported. ``data`` is evidence that undo and probes get back later."""
+
+    status: Status = Status.OK
+    changed: bool = True
+    summary: str = ""
+    detail: str = ""
+    data: dict[str, JsonValue] = {}
+
+
+class Probe(Frozen):
+    """A verdict with what it rests on."""
+
+    verdict: Verdict
+    evidence: str = ""
+
+
+class CheckResult(Frozen):
+    """One check on one target: what was expected, what was found, how long it took (seconds)."""
+
+    title: str
+    ok: bool
+    expected: str = ""
+    actual: str = ""
+    seconds: float = 0.0
+
+
+class Estimate(Frozen):
+    """Seconds that a step, its verification and its undo take; the point of no return adds them up."""
+
+    apply: Duration = 30.0
+    verify: Duration = 10.0
+    undo: Duration = 30.0
+    source: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Names one attempt everywhere: in process environments, file names, comments on devices."""
+
+    run: str
+    step: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.step}.{self.attempt}"
+
+
+class Clients(Protocol):
+    """Connections, made once and reused; ``fresh`` gives one that nobody used before."""
+
+    def get(self, key: tuple[str, ...], open_: Callable[[], T], close: Callable[[T], None]) -> T:
+        """The open client of this key, opened now if there is none."""
+
+    def drop(self, key: tuple[str, ...]) -> None:
+        """Close and forget a client that turned out broken."""
+
+
+class Secrets(Protocol):
+    """Secret references to values; every value given out is scrubbed from all output afterwards."""
+
+    def resolve(self, reference: str) -> str:
+        """The value of ``env:NAME``, ``file:PATH`` or another registered scheme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a step gets to work with, for one target and one attempt."""
+
+    target: Target
+    token: Token
+    clients: Clients
+    secrets: Secrets
+    artefacts: Path
+    """Verified copies of the plan's artefacts, under their project-relative names."""
+    workspace: Path
+    """A directory of this run and step, mode 0700, that outlives the process; backups are stored here."""
+    timeout: float = 600.0
+    before: State = field(default_factory=dict)
+    """The state just before this step's own effect (for undo and probe)."""
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What this step's apply recorded (for verify, undo, probe and release)."""
+    attempts: int = 1
+    """How many attempts of this step were begun on this target; all may have left something running."""
+
+
+_STEPS: dict[str, type[Step]] = {}
+_CHECKS: dict[str, type[Check]] = {}
+
+
+class Check(Frozen, ABC):
+    """A read-only question with an expected answer, asked until it is right or ``within`` is over."""
+
+    kind: ClassVar[str]
+    within: Duration = 0.0
+    every: Duration = 1.0
+    once: bool = False
+    """Only after its own step: not again in the final verification."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            _register(_CHECKS, cls.kind, cls)
+
+    @abstractmethod
+    def title(self, target: Target) -> str:
+        """One line that says what is expected, for the plan and the ticket."""
+
+    @abstractmethod
+    def run(self, context: Context) -> CheckResult:
+        """Ask once. An answer that can't be had is a failed check, not an exception."""
+
+    def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
+        """Project-relative files that this check executes or compares with."""
+        return ()
+
+
+class Step(Frozen, ABC):
+    """One change (or backup) on one target. See `BatchStep` for steps that take many in one call."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    kind: ClassVar[str]
+    step_class: ClassVar[StepClass] = StepClass.OPAQUE
+    role: ClassVar[Role] = Role.CHANGE
+    level: ClassVar[Level | None] = None
+    default_estimate: ClassVar[Estimate] = Estimate()
+
+    on: str | None = None
+    """A host pattern inside the runbook's targets; default: all of them."""
+    verify: tuple[Check, ...] = ()
+    protect: tuple[Step, ...] | None = None
+    """The author's own choice of backups; default: what the step type knows."""
+    irreversible: str | None = None
+    """Why nothing can undo this step. Shown in red; needs the higher approval."""
+    estimate: Estimate | None = None
+    retries: int = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            _register(_STEPS, cls.kind, cls)
+
+    # -- what the planner asks; nothing here touches a target except observe and preview --
+
+    @abstractmethod
+    def title(self) -> str:
+        """One line in the imperative: ``upgrade shop to 1.1-1``."""
+
+    def protection(self) -> tuple[Step, ...]:
+        """The backups that make this step reversible; empty when `undo` needs none."""
+        return ()
+
+    @property
+    def undoable(self) -> bool:
+        """Whether this step's own `undo` puts the old state back without any backup."""
+        return False
+
+    def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
+        """Project-relative files that will be executed or copied; the plan holds their digests."""
+        return ()
+
+    @abstractmethod
+    def observe(self, context: Context) -> State:
+        """Facts about everything this step may change. Read-only, without volatile fields."""
+
+    def preview(self, context: Context) -> str:  # noqa: ARG002
+        """A diff of what would change, where the technology can give one. Read-only."""
+        return ""
+
+    # -- what the engine asks --
+
+    @abstractmethod
+    def apply(self, context: Context) -> Result:
+        """Make the change.
+
+        Raises:
+            StepFailed: it ended, and badly.
+            InDoubt: nobody knows how it ended.
+        """
+
+    def confirm(self, context: Context) -> tuple[CheckResult, ...]:  # noqa: ARG002
+        """The step's own verification after apply, by a new read; the author's checks follow it."""
+        return ()
+
+    def quiesce(self, context: Context) -> bool:  # noqa: ARG002
+        """Whether every earlier attempt is dead (ends what it started itself). No probe before that."""
+        return True
+
+    @abstractmethod
+    def probe(self, context: Context) -> Probe:
+        """In doubt: was it applied? Asked only after `quiesce` said yes. Read-only."""
+
+    def undo(self, context: Context) -> Result:  # noqa: ARG002
+        """Put the state of before this step back. Idempotent. A backup's undo restores."""
+        return Result(changed=False, summary="nothing of its own to undo; the backup restores")
+
+    def release(self, context: Context) -> Result:  # noqa: ARG002
+        """Delete what was kept for undo, at the end of retention. Idempotent."""
+        return Result(changed=False, summary="nothing was kept")
+
+
+class BatchStep(Step):
+    """A step that acts on many targets in one call. A target missing from an answer is in doubt."""
+
+    def preview_many(self, contexts: Sequence[Context]) -> Mapping[str, str]:
+        """Diffs by target name."""
+        return {c.target.name: self.preview(c) for c in contexts}
+
+    @abstractmethod
+    def apply_many(self, contexts: Sequence[Context]) -> Mapping[str, Result]:
+        """Make the change on all; one result per target name."""
+
+    def confirm_many(self, contexts: Sequence[Context]) -> Mapping[str, tuple[CheckResult, ...]]:
+        """The step's own verification by target name."""
+        return {c.target.name: self.confirm(c) for c in contexts}
+
+    def undo_many(self, contexts: Sequence[Context]) -> Mapping[str, Result]:
+        """Undo on all; one result per target name."""
+        return {c.target.name: self.undo(c) for c in contexts}
+
+    def apply(self, context: Context) -> Result:
+        """The batch of one."""
+        return self.apply_many([context])[context.target.name]
+
+
+def _register(registry: dict[str, type[T]], kind: str, cls: type[T]) -> None:
+    other = registry.get(kind)
+    if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__}: kind {kind!r} is taken by {other.__module__}")
+    registry[kind] = cls
+
+
+def step_type(kind: str) -> type[Step]:
+    """The class registered for this kind.
+
+    Raises:
+        InputError: nothing with this kind is installed.
+    """
+    try:
+        return _STEPS[kind]
+    except KeyError:
+        raise InputError(
+            f"no step type {kind!r} is installed", "install the package that provides it, or plan again"
+        ) from None
+
+
+def check_type(kind: str) -> type[Check]:
+    """The check class registered for this kind.
+
+    Raises:
+        InputError: nothing with this kind is installed.
+    """
+    try:
+        return _CHECKS[kind]
+    except KeyError:
+        raise InputError(
+            f"no check {kind!r} is installed", "install the package that provides it, or plan again"
+        ) from None
