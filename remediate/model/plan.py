@@ -81,7 +81,7 @@ class PlannedWave(Frozen):
 class Plan(Frozen):
     """Everything that a run will do. Equal plans have equal bytes; every field is covered by the digest."""
 
-    format: Literal["remediate.plan/1"] = FORMAT
+    format: Literal["remediate.plan/1"] = "remediate.plan/1"
     id: str
     tool_version: str
     created: Instant
