@@ -177,6 +177,23 @@ class Settled(_Event):
     results: tuple[CheckResult, ...] = ()
 
 
+class Unfit(_Event):
+    """The final verification found the target not as it should be."""
+
+    kind: Literal["unfit"] = "unfit"
+    target: str
+    results: tuple[CheckResult, ...] = ()
+    difference: str = ""
+
+
+class Unread(_Event):
+    """The target could not be read back; it is asked again later."""
+
+    kind: Literal["unread"] = "unread"
+    target: str
+    why: str
+
+
 class Requested(_Event):
     """A person asked for something while the run goes on."""
 
@@ -231,6 +248,8 @@ Body = Annotated[
     | GatePassed
     | RollbackStarted
     | Settled
+    | Unfit
+    | Unread
     | Requested
     | Stopped
     | Progress

@@ -1,0 +1,209 @@
+"""The journal in one SQLite file: WAL, synchronous=FULL, one transaction per batch of records."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
+from remediate.journal.chain import GENESIS, broken, record_hash
+from remediate.journal.holder import certainly_dead
+from remediate.journal.interface import Held, Lease
+from remediate.model.base import canonical
+from remediate.model.event import BODY, Body, Event
+
+FORMAT = "1"
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, run TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,
+    kind TEXT NOT NULL, plan TEXT, body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL,
+    UNIQUE (run, number)
+) STRICT;
+CREATE UNIQUE INDEX consumed ON events (plan) WHERE kind = 'run-started';
+CREATE INDEX revoked ON events (plan) WHERE kind = 'revoked';
+CREATE TABLE runners (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT, expires REAL) STRICT;
+CREATE TABLE locks (target TEXT PRIMARY KEY, run TEXT NOT NULL) STRICT;
+"""
+
+_OPEN_TO_ALL = frozenset({"requested", "decided", "revoked"})
+
+
+class SqliteJournal:
+    """A `Journal` in a file of mode 0600. Safe to use from many threads and many processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mutex = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise JournalUnwritable(
+                f"the journal {path} can't be opened: {error}",
+                "mend the disk or its rights; nothing was done",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; the object is of no use after that."""
+        self._db.close()
+
+    def append(self, run: str, bodies: Sequence[Body], at: float, lease: Lease | None) -> list[Event]:
+        """See `Journal.append`."""
+        if lease is None and (closed := {b.kind for b in bodies} - _OPEN_TO_ALL):
+            raise StaleLease(f"{', '.join(sorted(closed))}: only the run's own runner may record this")
+        with self._write() as db:
+            if lease is not None:
+                self._fence(db, lease)
+            seq, prev = db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone() or (
+                0,
+                GENESIS,
+            )
+            row = db.execute("SELECT max(number) FROM events WHERE run = ?", (run,)).fetchone()
+            number = row[0] or 0
+            events: list[Event] = []
+            for body in bodies:
+                seq, number = seq + 1, number + 1
+                text = canonical(body.model_dump(mode="json")).decode()
+                hash_ = record_hash(prev, seq, run, number, at, text)
+                plan = getattr(body, "plan", None)
+                db.execute(
+                    "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
+                    (seq, run, number, at, body.kind, plan, text, prev, hash_),
+                )
+                events.append(
+                    Event.model_construct(
+                        seq=seq, run=run, number=number, at=at, body=body, prev=prev, hash=hash_
+                    )
+                )
+                prev = hash_
+        return events
+
+    def events(self, run: str, after: int = 0) -> list[Event]:
+        """See `Journal.events`."""
+        return self._select("WHERE run = ? AND number > ? ORDER BY number", (run, after))
+
+    def runs(self) -> list[str]:
+        """See `Journal.runs`."""
+        rows = self._read("SELECT run FROM events WHERE kind = 'run-started' ORDER BY seq", ())
+        return [r[0] for r in rows]
+
+    def run_of_plan(self, digest: str) -> str | None:
+        """See `Journal.run_of_plan`."""
+        rows = self._read("SELECT run FROM events WHERE kind = 'run-started' AND plan = ?", (digest,))
+        return rows[0][0] if rows else None
+
+    def revocations(self, digest: str) -> list[Event]:
+        """See `Journal.revocations`."""
+        return self._select("WHERE kind = 'revoked' AND plan = ? ORDER BY seq", (digest,))
+
+    def acquire(self, run: str, targets: Iterable[str], holder: str, at: float, ttl: float) -> Lease:
+        """See `Journal.acquire`."""
+        names = list(targets)
+        with self._write() as db:
+            row = db.execute("SELECT epoch, holder, expires FROM runners WHERE run = ?", (run,)).fetchone()
+            epoch, other, expires = row or (0, None, 0.0)
+            if other and other != holder and expires > at and not certainly_dead(other):
+                raise Refused(
+                    f"run {run} is being executed by process {other.split('|')[2]} on {other.split('|')[0]}",
+                    f"watch it with `remediate watch {run}`",
+                )
+            for target in names:
+                taken = db.execute("SELECT run FROM locks WHERE target = ?", (target,)).fetchone()
+                if taken and taken[0] != run:
+                    raise Refused(
+                        f"{target} is held by run {taken[0]}, which is not settled",
+                        f"see `remediate status {taken[0]}`; finish it or abort it first",
+                    )
+                db.execute("INSERT OR IGNORE INTO locks VALUES (?, ?)", (target, run))
+            db.execute("INSERT OR REPLACE INTO runners VALUES (?,?,?,?)", (run, epoch + 1, holder, at + ttl))
+        return Lease(run, epoch + 1, holder)
+
+    def renew(self, lease: Lease, at: float, ttl: float) -> None:
+        """See `Journal.renew`."""
+        with self._write() as db:
+            self._fence(db, lease)
+            db.execute("UPDATE runners SET expires = ? WHERE run = ?", (at + ttl, lease.run))
+
+    def release(self, lease: Lease, keep: Iterable[str] = ()) -> None:
+        """See `Journal.release`."""
+        kept = set(keep)
+        with self._write() as db:
+            self._fence(db, lease)
+            db.execute("UPDATE runners SET holder = NULL, expires = NULL WHERE run = ?", (lease.run,))
+            for (target,) in db.execute("SELECT target FROM locks WHERE run = ?", (lease.run,)).fetchall():
+                if target not in kept:
+                    db.execute("DELETE FROM locks WHERE target = ?", (target,))
+
+    def locks(self) -> list[Held]:
+        """See `Journal.locks`."""
+        return [Held(*row) for row in self._read("SELECT target, run FROM locks ORDER BY target", ())]
+
+    def audit(self) -> list[str]:
+        """What is wrong with the hash chain; empty when it is whole."""
+        with self._mutex:
+            rows = self._db.execute("SELECT seq, run, number, at, body, prev, hash FROM events ORDER BY seq")
+            return broken(rows)
+
+    def _prepare(self) -> None:
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+                for statement in filter(None, map(str.strip, _SCHEMA.split(";"))):
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
+            (found,) = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        if found != FORMAT:
+            raise InputError(
+                f"the journal {self.path} has format {found}; this version reads format {FORMAT}",
+                "use the version of remediate that wrote it to finish its runs",
+            )
+
+    @staticmethod
+    def _fence(db: sqlite3.Connection, lease: Lease) -> None:
+        row = db.execute("SELECT epoch FROM runners WHERE run = ?", (lease.run,)).fetchone()
+        if row is None or row[0] != lease.epoch:
+            raise StaleLease(
+                f"another runner took over run {lease.run}; this one wrote nothing and stops",
+                f"follow the other with `remediate watch {lease.run}`",
+            )
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise JournalUnwritable(
+                    f"the journal {self.path} can't be written: {error}",
+                    "mend the disk, then take the run up again with `remediate run`",
+                ) from error
+
+    def _read(self, sql: str, args: tuple[object, ...]) -> list[tuple[str, ...]]:
+        with self._mutex:
+            return self._db.execute(sql, args).fetchall()
+
+    def _select(self, where: str, args: tuple[object, ...]) -> list[Event]:
+        sql = f"SELECT seq, run, number, at, body, prev, hash FROM events {where}"  # noqa: S608 - constants
+        with self._mutex:
+            rows = self._db.execute(sql, args).fetchall()
+        return [
+            Event(seq=s, run=r, number=n, at=a, body=BODY.validate_python(json.loads(b)), prev=p, hash=h)
+            for s, r, n, a, b, p, h in rows
+        ]
