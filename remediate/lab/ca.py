@@ -1,0 +1,148 @@
+"""The lab's certificate authority.
+
+``python -m remediate.lab.ca issue NAME ADDRESS OUTDIR`` issues or renews one server certificate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remediate.lab.data import write
+from remediate.lab.layout import MAIN
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+#: Short, so that renewing means something.
+SERVER_DAYS = 20
+CA_DAYS = 3650
+
+
+def ensure(folder: Path) -> Path:
+    """Make the authority (``ca.pem``, ``ca.key``) in ``folder`` unless it is there; returns ``ca.pem``."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    certificate = folder / "ca.pem"
+    if certificate.exists():
+        return certificate
+    folder.mkdir(parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("remediate lab CA")
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=True,
+        crl_sign=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    signed = (
+        _builder(name, name, key.public_key(), CA_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    # The certificate is written last: where it is, the key is too.
+    write(folder / "ca.key", _key_text(key), 0o600)
+    write(certificate, _certificate_text(signed))
+    return certificate
+
+
+def issue(folder: Path, name: str, address: str, days: int = SERVER_DAYS) -> tuple[str, str]:
+    """A server certificate for ``name`` and ``address``, signed by the authority in ``folder``.
+
+    Returns:
+        the certificate and its new private key, both as PEM.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    authority = x509.load_pem_x509_certificate(ensure(folder).read_bytes())
+    signer = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{folder}/ca.key is not an elliptic curve key")
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
+    signed = (
+        _builder(_name(name), authority.subject, key.public_key(), days)
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    return _certificate_text(signed), _key_text(key)
+
+
+def _name(common: str) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    from cryptography import x509
+
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        # An hour back, for a client whose clock is a little behind.
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+
+
+def _certificate_text(certificate: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def main() -> None:
+    """Issue ``OUTDIR/NAME.crt`` and ``OUTDIR/NAME.key``, and print where they are."""
+    parser = argparse.ArgumentParser(prog="python -m remediate.lab.ca", description=main.__doc__)
+    command = parser.add_subparsers(required=True).add_parser("issue", help="issue or renew a certificate")
+    command.add_argument("name", help="DNS name of the server")
+    command.add_argument("address", help="its IP address")
+    command.add_argument("outdir", type=Path)
+    command.add_argument("--ca", type=Path, default=MAIN.ca, help="folder of the authority (%(default)s)")
+    command.add_argument("--days", type=int, default=SERVER_DAYS, help="validity (%(default)s)")
+    options = parser.parse_args()
+    certificate, key = issue(options.ca, options.name, options.address, options.days)
+    write(options.outdir / f"{options.name}.key", key, 0o600)
+    write(options.outdir / f"{options.name}.crt", certificate)
+    print(options.outdir / f"{options.name}.crt")
+    print(options.outdir / f"{options.name}.key")
+
+
+if __name__ == "__main__":
+    main()

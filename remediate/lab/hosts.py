@@ -1,0 +1,189 @@
+"""The lab's hosts: a load balancer, a web tier, and as many more as one wants to measure with."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from remediate.lab import ca, cgroups, image, keys, network
+from remediate.lab.interface import Item, Progress
+from remediate.lab.layout import MAIN, Layout
+from remediate.lab.locks import locked
+from remediate.lab.machine import Machine
+from remediate.lab.roster import DEFAULT, Host, Role, by_name, roster
+
+#: With the kernel's default of 128, half of 50 hosts never come up: each systemd takes several.
+INOTIFY_INSTANCES = 4096
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+#: Set-up is mostly waiting for ip, mount and nspawn; more than this only makes the kernel's locks busy.
+AT_ONCE = 12
+BOOT_SECONDS = 120.0
+USER = "ops"
+
+T = TypeVar("T")
+
+
+def _silent(_line: str) -> None:
+    """Progress for whoever wants none."""
+
+
+@dataclass(slots=True)
+class Hosts:
+    """All hosts of one lab.
+
+    Args:
+        layout: which lab.
+        total: how many hosts ``up`` starts; see ``roster`` for which.
+    """
+
+    layout: Layout = MAIN
+    total: int = DEFAULT
+    name: str = "hosts"
+
+    def packages(self) -> tuple[str, ...]:
+        """What the machine itself needs."""
+        return ("mmdebstrap", "systemd-container", "iproute2", "openssh-client", "util-linux", "mount")
+
+    def up(self, progress: Progress) -> None:
+        """Start all hosts that don't run, and wait until each answers SSH."""
+        with self._locked(progress):
+            wanted = [self.machine(host.name) for host in roster(self.total)]
+            if all(_in_parallel(Machine.answers, wanted)):
+                return
+            self._prepare(progress)
+            layers = self._layers(progress)
+            hosts = self._neighbours()
+            off = [machine for machine in wanted if not machine.on()]
+            progress(f"starting {len(off)} hosts")
+            _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
+            # One that has power may have lost its cable.
+            _in_parallel(lambda machine: network.plug(self.layout, machine.host), wanted)
+            _in_parallel(lambda machine: machine.wait(BOOT_SECONDS), wanted)
+
+    def _prepare(self, progress: Progress) -> None:
+        """What all hosts share."""
+        if int(INOTIFY.read_text()) < INOTIFY_INSTANCES:
+            INOTIFY.write_text(str(INOTIFY_INSTANCES))
+        progress("making keys and certificates")
+        keys.ensure(self.layout, roster(self.total))
+        ca.ensure(self.layout.ca)
+        network.bridge_up(self.layout)
+
+    def _layers(self, progress: Progress) -> dict[Role, tuple[Path, ...]]:
+        roles: tuple[Role, ...] = ("web", "lb")
+        return {role: image.layers(role, self.layout.cache, progress) for role in roles}
+
+    def down(self) -> None:
+        """End and remove all hosts with their disks, also what a killed command left; keys and cache stay."""
+        with self._locked(_silent):
+            _in_parallel(Machine.remove, [self.machine(name) for name in self._found()])
+            network.bridge_down(self.layout)
+            cgroups.remove(self.layout.prefix)
+
+    def reset(self, progress: Progress, names: Iterable[str] = ()) -> None:
+        """Return the hosts called ``names``, or all, to the state after the first ``up``: about a second."""
+        with self._locked(progress):
+            chosen = tuple(names) or self._found()
+            self._prepare(progress)
+            layers = self._layers(progress)
+            hosts = self._neighbours()
+            machines = [self.machine(name) for name in chosen]
+            _in_parallel(lambda machine: machine.reset(layers[machine.host.role], hosts), machines)
+            _in_parallel(lambda machine: machine.wait(BOOT_SECONDS), machines)
+
+    def status(self) -> tuple[Item, ...]:
+        """One line per host that is there."""
+        return tuple(_in_parallel(self._item, [self.machine(name) for name in self._found()]))
+
+    def _item(self, machine: Machine) -> Item:
+        answers, on = machine.answers(), machine.on()
+        state = "up" if answers else ("broken" if on else "down")
+        detail = "" if answers else ("has power, but does not answer SSH" if on else "no power")
+        return Item(machine.host.name, machine.address, state, detail)
+
+    def machine(self, name: str) -> Machine:
+        """The host called ``name``."""
+        return Machine(self.layout, by_name(name))
+
+    def names(self) -> tuple[str, ...]:
+        """Hosts that have a disk, in the order of the roster."""
+        return tuple(name for name in self._found() if (self.layout.hosts / name / "upper").exists())
+
+    def cut(self, name: str) -> None:
+        """Pull a host's cable: whoever talks to it waits until his own deadline."""
+        network.set_cable(self.layout, name, up=False)
+
+    def restore(self, name: str) -> None:
+        """Plug a host's cable in again."""
+        network.set_cable(self.layout, name, up=True)
+
+    def power_off(self, name: str) -> None:
+        """Cut a host's power; its disk stays. Its address then refuses connections."""
+        self.machine(name).power_off()
+
+    def power_on(self, name: str) -> None:
+        """Start a host with the disk that it has, and wait until it answers SSH."""
+        with self._locked(_silent):
+            machine = self.machine(name)
+            machine.power_on(self._layers(_silent)[machine.host.role], self._neighbours())
+            machine.wait(BOOT_SECONDS)
+
+    def ssh(self, name: str) -> list[str]:
+        """The ssh command for user ``ops`` on a host; append the remote command as one string."""
+        options = {
+            "IdentityFile": self.layout.ssh_key,
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.layout.known_hosts,
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            "BatchMode": "yes",
+            "ConnectTimeout": "5",
+            "LogLevel": "ERROR",
+        }
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        # No configuration of the user's own may change what is tested.
+        return ["ssh", "-F", "/dev/null", *words, f"{USER}@{self.machine(name).address}"]
+
+    def exec(
+        self, name: str, argv: Iterable[str], timeout: float = 30, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``argv`` on a host over SSH as ``ops``; its exit code never raises, but the deadline does.
+
+        Args:
+            name: the host.
+            argv: the command; begin with ``sudo`` for root.
+            timeout: seconds, after which ``subprocess.TimeoutExpired`` is raised.
+            stdin: fed to the command.
+        """
+        command = [*self.ssh(name), shlex.join(argv)]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def _neighbours(self) -> tuple[Host, ...]:
+        """The hosts that know each other by name: those to start and those that are there."""
+        named = {host.name for host in roster(self.total)} | set(self._found())
+        return tuple(sorted((by_name(name) for name in named), key=lambda host: host.number))
+
+    def _found(self) -> tuple[str, ...]:
+        """Every host of this lab that left any trace: a disk, a control group, a cable or a namespace."""
+        disks = [path.parent.name for path in self.layout.hosts.glob("*/upper")]
+        disks += [path.parent.name for path in self.layout.hosts.glob("*/root")]
+        traces = {*disks, *cgroups.children(self.layout.prefix), *network.plugged(self.layout)}
+        return tuple(host.name for host in sorted(map(by_name, traces), key=lambda host: host.number))
+
+    def _locked(self, progress: Progress) -> AbstractContextManager[None]:
+        return locked(self.layout.home / "hosts.lock", progress)
+
+
+def _in_parallel(work: Callable[[Machine], T], machines: Iterable[Machine]) -> list[T]:
+    """Do ``work`` on many hosts at once; raises the first error after all have ended."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = [pool.submit(work, machine) for machine in machines]
+    return [future.result() for future in futures]

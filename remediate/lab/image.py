@@ -1,0 +1,219 @@
+"""The hosts' root file systems: layers that are built once and cached.
+
+``base`` is the distribution, ``common`` what every lab host has, ``web`` and ``lb`` the roles. A layer is
+the upper directory of an overlay over those below it, named by a digest of its recipe; so a change in a
+role's files builds that role again, in seconds, and not the distribution.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediate.lab import debs
+from remediate.lab.command import run
+from remediate.lab.data import FILES, digest, write
+from remediate.lab.distro import distro, sources
+from remediate.lab.interface import Progress
+from remediate.lab.locks import locked
+from remediate.lab.roster import Role
+
+#: What every host has installed.
+PACKAGES = (
+    "systemd systemd-sysv dbus openssh-server sudo iproute2 procps iputils-ping ca-certificates curl less "
+    "python3 python3-apt cron logrotate nginx-light haproxy socat openssl"
+).split()
+
+#: Not for a container without network, or not for every role.
+SWITCHED_OFF = (
+    "nginx.service haproxy.service e2scrub_reap.service e2scrub_all.timer fstrim.timer apt-daily.timer "
+    "apt-daily-upgrade.timer getty@tty1.service systemd-pstore.service remote-fs.target"
+).split()
+
+OPS_ID = "1000"
+_REFUSE_START = "#!/bin/sh\nexit 101\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How to make one layer in a folder; ``key`` changes whenever the result would."""
+
+    name: str
+    key: str
+    build: Callable[[Path], None]
+
+
+def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
+    """The layers for ``role``, top first, ready to be an overlay's lower directories."""
+    with locked(cache / "lock", progress):
+        _sweep(cache)
+        base = _base(cache, progress)
+        common = _layer(cache, (base,), _common(), progress)
+        return (_layer(cache, (common, base), _role(role), progress), common, base)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what builds that died have left; only called with the lock held, so nobody is building."""
+    for left in cache.glob(".build-*"):
+        run("umount", "--recursive", "--lazy", left / "root", check=False)
+        shutil.rmtree(left)
+
+
+def _base(cache: Path, progress: Progress) -> Path:
+    """The distribution with its packages, by mmdebstrap."""
+    system = distro()
+    done = cache / f"base-{system.codename}-{digest(system.name, *PACKAGES)}"
+    if done.exists():
+        return done
+    progress(f"building the base image from {system.name} {system.codename}, once (about a minute)")
+    with _workplace(cache) as work:
+        files = []
+        for kind, text in sources(system.codename).items():
+            files.append(work / f"machine.{kind}")
+            files[-1].write_text(text)
+        run(
+            "mmdebstrap",
+            "--mode=root",
+            "--format=directory",
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+            *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "locale", "info")),
+            *(f"--aptopt={line}" for line in _proxies()),
+            system.codename,
+            work / "upper",
+            *files,
+            timeout=1800,
+        )
+        (work / "upper").rename(done)
+    return done
+
+
+def _proxies() -> list[str]:
+    """The machine's apt proxies: mmdebstrap takes the sources it is given, but not apt's settings."""
+    dump = run("apt-config", "dump", "Acquire")
+    return [line for line in dump.splitlines() if "::proxy" in line.split(" ")[0].lower()]
+
+
+def _layer(cache: Path, below: tuple[Path, ...], recipe: _Recipe, progress: Progress) -> Path:
+    """The layer made by ``recipe`` over the layers ``below``."""
+    done = cache / f"{recipe.name}-{digest(recipe.key, *(path.name for path in below))}"
+    if done.exists():
+        return done
+    progress(f"building the image layer `{recipe.name}`")
+    with _workplace(cache) as work:
+        for name in ("upper", "work", "root"):
+            (work / name).mkdir()
+        # An overlay's root takes the mode of its upper directory.
+        (work / "upper").chmod(0o755)
+        mount_overlay(below, work / "upper", work / "work", work / "root")
+        try:
+            write(work / "root/usr/sbin/policy-rc.d", _REFUSE_START, 0o755)
+            recipe.build(work / "root")
+            (work / "root/usr/sbin/policy-rc.d").unlink()
+        finally:
+            run("umount", work / "root")
+        (work / "upper").rename(done)
+    return done
+
+
+@contextmanager
+def _workplace(cache: Path) -> Iterator[Path]:
+    """A folder beside the finished layers: they appear by a rename, so an unfinished one never counts."""
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def mount_overlay(lower: tuple[Path, ...], upper: Path, work: Path, root: Path) -> None:
+    """Mount ``upper`` over the ``lower`` directories (top first) at ``root``."""
+    options = f"lowerdir={':'.join(map(str, lower))},upperdir={upper},workdir={work}"
+    run("mount", "-t", "overlay", "overlay", "-o", options, root)
+
+
+def _common() -> _Recipe:
+    """User ops, sshd, the lab's package repository; nothing that reaches for the outside."""
+    recipe = Path(__file__)
+    return _Recipe(
+        "common", digest(FILES / "common", FILES / "shop", recipe, Path(debs.__file__)), _make_common
+    )
+
+
+def _make_common(root: Path) -> None:
+    for left in (root / "etc/ssh").glob("ssh_host_*"):
+        left.unlink()
+    apt = root / "etc/apt"
+    for left in (apt / "sources.list", apt / "apt.conf.d/99mmdebstrap", *(apt / "sources.list.d").iterdir()):
+        left.unlink(missing_ok=True)
+    _copy(FILES / "common", root)
+    (root / "etc/sudoers.d/ops").chmod(0o440)
+    debs.build_repository(root / "srv/apt")
+    _inside(
+        root,
+        "useradd",
+        "--create-home",
+        "--uid",
+        OPS_ID,
+        "--groups",
+        "adm,systemd-journal",
+        "--shell",
+        "/bin/bash",
+        "ops",
+    )
+    for unit in SWITCHED_OFF:
+        _inside(root, "systemctl", "disable", unit, check=False)
+    # Nobody sits at the console; and hosts are there to be logged in to as soon as sshd answers.
+    _inside(root, "systemctl", "mask", "console-getty.service", "systemd-networkd-wait-online.service")
+    (root / "etc/tmpfiles.d/systemd-nologin.conf").symlink_to("/dev/null")
+    _inside(root, "apt-get", "update")
+
+
+def _role(role: Role) -> _Recipe:
+    make = {"web": _make_web, "lb": _make_lb}[role]
+    return _Recipe(role, digest(FILES / role, Path(__file__)), make)
+
+
+def _make_web(root: Path) -> None:
+    _copy(FILES / "web", root)
+    enabled = root / "etc/nginx/sites-enabled"
+    (enabled / "default").unlink()
+    (enabled / "shop").symlink_to("../sites-available/shop")
+    _inside(root, "apt-get", "install", "--yes", f"shop={debs.FIRST}")
+    _inside(root, "systemctl", "enable", "nginx.service")
+
+
+def _make_lb(root: Path) -> None:
+    # The configuration names the pool's servers, so each lab writes its own.
+    _inside(root, "systemctl", "enable", "haproxy.service")
+
+
+def _copy(source: Path, root: Path) -> None:
+    """Copy a tree of data files over ``root``, with modes that don't depend on the clone's umask."""
+    for path in sorted(source.rglob("*")):
+        target = root / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(mode=0o755, exist_ok=True)
+        else:
+            shutil.copyfile(path, target)
+            target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def _inside(root: Path, *argv: str, check: bool = True) -> None:
+    """Run a command inside ``root``, with nothing of this machine's environment."""
+    path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+    run(
+        "chroot",
+        root,
+        "env",
+        "-i",
+        path,
+        "DEBIAN_FRONTEND=noninteractive",
+        "LC_ALL=C.UTF-8",
+        *argv,
+        check=check,
+    )

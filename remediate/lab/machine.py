@@ -1,0 +1,156 @@
+"""One lab host: its disk, its power switch, and whether it answers."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediate.lab import cgroups, network
+from remediate.lab.command import LabError, run
+from remediate.lab.data import FILES, write
+from remediate.lab.image import mount_overlay
+from remediate.lab.layout import Layout
+from remediate.lab.roster import Host
+from remediate.lab.seed import seed
+
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A host in a lab. Everything about its state is read from the machine, nothing is remembered."""
+
+    layout: Layout
+    host: Host
+
+    @property
+    def folder(self) -> Path:
+        """Where its disk and its console's output are."""
+        return self.layout.hosts / self.host.name
+
+    @property
+    def address(self) -> str:
+        """Its address."""
+        return network.address(self.layout, self.host)
+
+    @property
+    def group(self) -> str:
+        """Its control group."""
+        return f"{self.layout.prefix}/{self.host.name}"
+
+    def on(self) -> bool:
+        """Whether it has power: its supervisor or anything inside runs."""
+        return bool(cgroups.processes(self.group))
+
+    def power_on(self, layers: tuple[Path, ...], neighbours: tuple[Host, ...]) -> None:
+        """Start it with the disk it has, or a pristine one; returns before it has booted.
+
+        A disk that was written over other layers than these can't be used over these and is replaced.
+        """
+        if self.on():
+            return
+        self._clear()
+        wanted = "\n".join(layer.name for layer in layers)
+        upper, made_over = self.folder / "upper", self.folder / "layers"
+        if not made_over.exists() or made_over.read_text() != wanted:
+            self._discard()
+            write(made_over, wanted)
+        if not upper.exists():
+            seed(self.layout, self.host, neighbours, upper)
+        work, root = self.folder / "work", self.folder / "root"
+        for folder in (work, root):
+            folder.mkdir(exist_ok=True)
+        mount_overlay(layers, upper, work, root)
+        namespace = network.plug(self.layout, self.host)
+        self._start(root, namespace)
+
+    def _start(self, root: Path, namespace: Path) -> None:
+        """Start the supervisor in a session of its own: it outlives this command and its terminal."""
+        nspawn = (
+            "systemd-nspawn",
+            "--quiet",
+            f"--directory={root}",
+            f"--machine={self.layout.link(self.host.name)}",
+            f"--hostname={self.host.name}",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            f"--network-namespace-path={namespace}",
+            "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+            "--console=pipe",
+            "--kill-signal=SIGRTMIN+3",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+        )
+        # A copy, because a shell reads its script while it runs, and a clone may change under it.
+        supervisor = self.folder / "supervise.sh"
+        write(supervisor, (FILES / "supervise.sh").read_text())
+        groups = cgroups.create(self.group)
+        with (self.folder / "console.log").open("ab") as console:
+            subprocess.run(
+                ["setsid", "--fork", "/bin/sh", supervisor, *groups, "--", *nspawn],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                check=True,
+                cwd="/",
+            )
+
+    def power_off(self) -> None:
+        """Cut the power: everything inside ends at once; the disk and the cable stay."""
+        cgroups.kill(self.group)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the mount and the control group of a host without power."""
+        root = self.folder / "root"
+        while root.is_mount():
+            try:
+                run("umount", "--recursive", root)
+            except LabError:
+                # Something of the machine looks into it: it goes away when the last look ends.
+                run("umount", "--recursive", "--lazy", root)
+        cgroups.remove(self.group)
+
+    def _discard(self) -> None:
+        """Throw the disk away."""
+        for name in ("upper", "work", "root", "upper.part"):
+            folder = self.folder / name
+            if folder.exists():
+                shutil.rmtree(folder)
+
+    def reset(self, layers: tuple[Path, ...], neighbours: tuple[Host, ...]) -> None:
+        """Cut the power and start it with a pristine disk and its cable plugged in."""
+        self.power_off()
+        self._discard()
+        self.power_on(layers, neighbours)
+
+    def remove(self) -> None:
+        """Take it away with its disk; what stays are its keys, so that clients know it when it is back."""
+        self.power_off()
+        self._discard()
+        network.unplug(self.layout, self.host.name)
+        for name in ("layers", "console.log", "supervise.sh"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def answers(self, timeout: float = 0.5) -> bool:
+        """Whether sshd sends its greeting within ``timeout`` seconds."""
+        with suppress(OSError), socket.create_connection((self.address, SSH_PORT), timeout) as connection:
+            connection.settimeout(timeout)
+            return connection.recv(4) == b"SSH-"
+        return False
+
+    def wait(self, seconds: float) -> None:
+        """Wait until sshd answers."""
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if time.monotonic() > deadline:
+                log = self.folder / "console.log"
+                raise LabError(f"{self.host.name} does not answer SSH after {seconds:g} s", f"read {log}")
+            time.sleep(0.05)
