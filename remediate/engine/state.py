@@ -1,0 +1,129 @@
+"""What a run's events add up to: cells (one step on one target), targets, the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from remediate.model.base import State
+from remediate.model.event import Final, RunFinished
+from remediate.model.plan import Plan
+from remediate.model.step import Role, StepClass
+
+
+class Phase(Enum):
+    """Where an effect is: apply or undo of one step on one target."""
+
+    NONE = "not begun"
+    INTENDED = "in flight"
+    OK = "done"
+    FAILED = "failed"
+    DOUBT = "in doubt"
+    NOT_APPLIED = "not applied"
+    HELD = "held back"
+
+
+@dataclass(slots=True)
+class Cell:
+    """One step on one target."""
+
+    phase: Phase = Phase.NONE
+    attempt: int = 0
+    verified: bool | None = None
+    undo: Phase = Phase.NONE
+    undo_attempt: int = 0
+    undo_tries: int = 0
+    """Undo attempts since a process last took the run: bounds the retries of each."""
+    undo_since: float = 0.0
+    probes: int = 0
+    doubt_since: float = 0.0
+    at: float = 0.0
+    """When anything was last heard of this cell; waits are counted from here."""
+    before: State = field(default_factory=dict)
+    data: State = field(default_factory=dict)
+
+    @property
+    def begun(self) -> bool:
+        """Whether an effect of this step may exist."""
+        return self.phase in (Phase.INTENDED, Phase.OK, Phase.FAILED, Phase.DOUBT)
+
+
+@dataclass(slots=True)
+class TargetState:
+    """One target on its way through the run."""
+
+    wave: int
+    known: State
+    """The last state that this run knows: first as approved, then as its own steps left it."""
+    original: State
+    touched: bool = False
+    inspected: bool = False
+    failure: str = ""
+    rolling: bool = False
+    stuck: str = ""
+    """Why undo can't go on alone."""
+    fit: bool = True
+    settled: Final | None = None
+    unread: int = 0
+    unread_since: float = 0.0
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class RunState:
+    """The whole run."""
+
+    plan: Plan
+    targets: dict[str, TargetState]
+    cells: dict[tuple[int, str], Cell] = field(default_factory=dict)
+    number: int = 0
+    run: str = ""
+    started_at: float = 0.0
+    wave: int = 0
+    """The wave that is under way: gates passed so far."""
+    wave_done_at: float = 0.0
+    begun: set[tuple[int, int]] = field(default_factory=set)
+    """(wave, step) pairs with an effect: what an undo of everything would have to walk back."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Targets that failed, with the reason; they count against the failure budget for good."""
+    stopping: str = ""
+    """Why nothing goes forward any more."""
+    paused: bool = False
+    abort: str = ""
+    finished: RunFinished | None = None
+
+    @classmethod
+    def new(cls, plan: Plan) -> RunState:
+        """The state before any event."""
+        originals = {name: plan.original(name) for name in plan.by_name}
+        return cls(
+            plan,
+            {
+                name: TargetState(index, dict(originals[name]), originals[name])
+                for index, wave in enumerate(plan.waves)
+                for name in wave.targets
+            },
+        )
+
+    def cell(self, step: str | int, target: str) -> Cell:
+        """The cell of this step on this target, made when first asked for."""
+        index = step if isinstance(step, int) else self.plan.step_index[step]
+        found = self.cells.get((index, target))
+        if found is None:
+            found = self.cells[index, target] = Cell()
+        return found
+
+    def fail(self, target: str, reason: str) -> None:
+        """Count a target as failed, once, with its first reason."""
+        self.failed.setdefault(target, reason)
+        self.targets[target].failure = self.targets[target].failure or reason
+
+
+def may_retry(step_class: StepClass) -> bool:
+    """Only a tokened or state-based step can be begun again without harm (docs/invariants.md)."""
+    return step_class in (StepClass.TOKENED, StepClass.STATE_BASED)
+
+
+def has_effect(role: Role) -> bool:
+    """Whether a step with this role changes its target."""
+    return role in (Role.CHANGE, Role.BACKUP)
