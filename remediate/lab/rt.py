@@ -145,7 +145,7 @@ class RequestTracker:
         return answer
 
     def approvals(self, ticket_id: int) -> list[int]:
-        """Numbers of the approval tickets of a change: only a search by type finds them."""
+        """Numbers of a change's approval tickets; a search sees them only by type or by link."""
         query = f"Type = 'approval' AND DependedOnBy = {ticket_id:d}"
         return rt_rest.search(self.port, self.token(), query)
 
