@@ -15,6 +15,8 @@ class LabError(RemediateError):
 def run(*argv: str | Path, stdin: str = "", timeout: float = 120, check: bool = True) -> str:
     """Run a command and return what it printed.
 
+    It gets the usual umask, whatever the caller's: root file systems are made by such commands.
+
     Args:
         argv: the command and its arguments; no shell is involved.
         stdin: fed to the command.
@@ -24,7 +26,14 @@ def run(*argv: str | Path, stdin: str = "", timeout: float = 120, check: bool = 
     words = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            words, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
+            words,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            umask=0o022,
         )
     except FileNotFoundError as error:
         raise LabError(f"`{words[0]}` is not installed", "remediate doctor") from error

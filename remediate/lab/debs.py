@@ -19,7 +19,7 @@ TEMPLATES = ("DEBIAN/control", "usr/bin/shop")
 
 def build_repository(folder: Path) -> None:
     """Fill ``folder`` with every version of ``shop`` and the index that apt wants (a flat repository)."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     stanzas = [_build(folder, version, knows) for version, knows in VERSIONS.items()]
     packages = "\n".join(stanzas)
     (folder / "Packages").write_text(packages)
@@ -28,6 +28,10 @@ def build_repository(folder: Path) -> None:
         f"Origin: remediate-lab\nLabel: remediate-lab\nDate: {formatdate(usegmt=True)}\n"
         f"SHA256:\n {sha} {size} Packages\n"
     )
+    # apt reads it as a user of its own.
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def _build(folder: Path, version: str, knows: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from remediate.lab import ca, cgroups, image, keys, network
+from remediate.lab import ca, cgroups, image, keys, network, pool
 from remediate.lab.interface import Item, Progress
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
@@ -54,7 +54,7 @@ class Hosts:
         """Start all hosts that don't run, and wait until each answers SSH."""
         with self._locked(progress):
             wanted = [self.machine(host.name) for host in roster(self.total)]
-            if all(_in_parallel(Machine.answers, wanted)):
+            if all(machine.on() for machine in wanted) and all(_in_parallel(Machine.answers, wanted)):
                 return
             self._prepare(progress)
             layers = self._layers(progress)
@@ -64,7 +64,7 @@ class Hosts:
             _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
             # One that has power may have lost its cable.
             _in_parallel(lambda machine: network.plug(self.layout, machine.host), wanted)
-            _in_parallel(lambda machine: machine.wait(BOOT_SECONDS), wanted)
+            self._wait(wanted)
 
     def _prepare(self, progress: Progress) -> None:
         """What all hosts share."""
@@ -78,6 +78,15 @@ class Hosts:
     def _layers(self, progress: Progress) -> dict[Role, tuple[Path, ...]]:
         roles: tuple[Role, ...] = ("web", "lb")
         return {role: image.layers(role, self.layout.cache, progress) for role in roles}
+
+    def _wait(self, machines: list[Machine]) -> None:
+        """Wait until all answer, and until the load balancer has noticed it."""
+        _in_parallel(lambda machine: machine.wait(BOOT_SECONDS), machines)
+        there = [self.machine(name) for name in self._found()]
+        balancers = [machine for machine in there if machine.host.role == "lb" and machine.answers()]
+        servers = {machine.host.name: machine.address for machine in there if machine.host.pooled}
+        for balancer in balancers:
+            pool.settle(balancer.address, servers)
 
     def down(self) -> None:
         """End and remove all hosts with their disks, also what a killed command left; keys and cache stay."""
@@ -95,7 +104,7 @@ class Hosts:
             hosts = self._neighbours()
             machines = [self.machine(name) for name in chosen]
             _in_parallel(lambda machine: machine.reset(layers[machine.host.role], hosts), machines)
-            _in_parallel(lambda machine: machine.wait(BOOT_SECONDS), machines)
+            self._wait(machines)
 
     def status(self) -> tuple[Item, ...]:
         """One line per host that is there."""
@@ -132,7 +141,7 @@ class Hosts:
         with self._locked(_silent):
             machine = self.machine(name)
             machine.power_on(self._layers(_silent)[machine.host.role], self._neighbours())
-            machine.wait(BOOT_SECONDS)
+            self._wait([machine])
 
     def ssh(self, name: str) -> list[str]:
         """The ssh command for user ``ops`` on a host; append the remote command as one string."""

@@ -34,6 +34,14 @@ SWITCHED_OFF = (
     "apt-daily-upgrade.timer getty@tty1.service systemd-pstore.service remote-fs.target"
 ).split()
 
+#: Nobody sits at the console, and what a container's manager has mounted needs no second time: each of
+#: these costs every boot of every host.
+MASKED = (
+    "console-getty.service systemd-networkd-wait-online.service systemd-remount-fs.service dev-hugepages.mount "
+    "dev-mqueue.mount sys-fs-fuse-connections.mount systemd-update-utmp.service "
+    "systemd-update-utmp-runlevel.service"
+).split()
+
 OPS_ID = "1000"
 _REFUSE_START = "#!/bin/sh\nexit 101\n"
 
@@ -167,8 +175,8 @@ def _make_common(root: Path) -> None:
     )
     for unit in SWITCHED_OFF:
         _inside(root, "systemctl", "disable", unit, check=False)
-    # Nobody sits at the console; and hosts are there to be logged in to as soon as sshd answers.
-    _inside(root, "systemctl", "mask", "console-getty.service", "systemd-networkd-wait-online.service")
+    _inside(root, "systemctl", "mask", *MASKED)
+    # Hosts are there to be logged in to as soon as sshd answers.
     (root / "etc/tmpfiles.d/systemd-nologin.conf").symlink_to("/dev/null")
     _inside(root, "apt-get", "update")
 
@@ -196,9 +204,10 @@ def _copy(source: Path, root: Path) -> None:
     """Copy a tree of data files over ``root``, with modes that don't depend on the clone's umask."""
     for path in sorted(source.rglob("*")):
         target = root / path.relative_to(source)
-        if path.is_dir():
-            target.mkdir(mode=0o755, exist_ok=True)
-        else:
+        if path.is_dir() and not target.exists():
+            target.mkdir()
+            target.chmod(0o755)
+        elif not path.is_dir():
             shutil.copyfile(path, target)
             target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from remediate.errors import RemediateError
 from remediate.lab import machine_packages
 from remediate.lab.command import LabError
 from remediate.lab.hosts import Hosts
@@ -38,7 +39,7 @@ def down() -> None:
         for part in reversed(components()):
             try:
                 part.down()
-            except (LabError, OSError) as error:
+            except (RemediateError, OSError) as error:
                 failed.append(f"{part.name}: {error}")
     if failed:
         raise LabError("; ".join(failed), "run `remediate lab down` again")

@@ -119,9 +119,12 @@ class Machine:
         cgroups.remove(self.group)
 
     def _discard(self) -> None:
-        """Throw the disk away."""
-        for name in ("upper", "work", "root", "upper.part"):
+        """Throw the disk away: at once, so that half of one is never taken for a disk."""
+        gone = self.folder / "upper.gone"
+        for name in ("upper.gone", "upper", "upper.part", "work", "root"):
             folder = self.folder / name
+            if name == "upper" and folder.exists():
+                folder = folder.rename(gone)
             if folder.exists():
                 shutil.rmtree(folder)
 
