@@ -37,8 +37,8 @@ SWITCHED_OFF = (
 #: Nobody sits at the console, and what a container's manager has mounted needs no second time: each of
 #: these costs every boot of every host.
 MASKED = (
-    "console-getty.service systemd-networkd-wait-online.service systemd-remount-fs.service dev-hugepages.mount "
-    "dev-mqueue.mount sys-fs-fuse-connections.mount systemd-update-utmp.service "
+    "console-getty.service systemd-networkd-wait-online.service systemd-remount-fs.service "
+    "dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount systemd-update-utmp.service "
     "systemd-update-utmp-runlevel.service"
 ).split()
 
