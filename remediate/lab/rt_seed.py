@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from remediate.lab.command import LabError, run
-from remediate.lab.files import FILES, digest, write
+from remediate.lab.data import FILES, digest, write
 from remediate.lab.interface import Progress
 
 SOURCE = FILES / "rt"
