@@ -62,8 +62,10 @@ def _(body: RunStarted, state: RunState, at: float) -> None:
 @_fold.register
 def _(body: RunTaken, state: RunState, at: float) -> None:
     """What was in flight when the earlier process died is in doubt; what was given up is tried anew."""
-    for cell in state.cells.values():
+    for key, cell in state.cells.items():
         _reopen(cell, at)
+        if cell.phase is Phase.DOUBT:
+            state.doubtful.add(key)
     for target in state.targets.values():
         target.stuck, target.unread, target.at = "", 0, at
         target.inspected = target.inspected and target.touched
@@ -111,6 +113,7 @@ def _(body: Intent, state: RunState, at: float) -> None:
             cell.undo_since = at
         cell.undo, cell.undo_attempt = Phase.INTENDED, body.attempt
         cell.undo_tries += 1
+        target.unread = 0
 
 
 @_fold.register
@@ -125,7 +128,10 @@ def _(body: Outcome, state: RunState, at: float) -> None:
     elif body.verb is Verb.APPLY:
         cell.phase, cell.doubt_since, state.wave_done_at = phase, at, at
         cell.data.update(body.result.data)
-        step = state.plan.steps[state.plan.step_index[body.step]]
+        index = state.plan.step_index[body.step]
+        step = state.plan.steps[index]
+        if phase is Phase.DOUBT:
+            state.doubtful.add((index, body.target))
         if phase is Phase.FAILED and not (may_retry(step.step_class) and cell.attempt <= step.retries):
             state.fail(body.target, f"{step.title}: {body.result.summary or 'failed'}")
 

@@ -24,8 +24,7 @@ def actions(state: RunState, now: float) -> list[Action]:
     if unseen:
         return [Inspect(state.wave, n) for n in unseen]
     for index, step in enumerate(state.plan.steps):
-        open_ = [n for n in live if not step_done(step, state.cell(index, n))]
-        open_ = [n for n in open_ if n in step.targets] if open_ else open_
+        open_ = [n for n in live if n in step.target_set and not step_done(step, state.cell(index, n))]
         if open_:
             return _step(state, index, step, open_, now)
     return _gate(state, wave.soak, now)

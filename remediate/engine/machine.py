@@ -11,7 +11,7 @@ The rules, in the order in which they are asked:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from remediate.engine import forward, undo
 from remediate.engine.action import Action, Record, Settle
@@ -23,37 +23,38 @@ from remediate.model.plan import Plan
 
 
 def next_actions(plan: Plan, events: Iterable[Event], now: float) -> list[Action]:
-    """What to do after these events, at this time (epoch seconds).
-
-    The answer repeats what is already under way but has no event yet (a verification, a probe): whoever
-    performs the actions leaves out those that it is performing. Empty: finished, or paused.
-    """
+    """What to do after these events, at this time (epoch seconds). Empty: finished, or paused."""
     return decide(replay(plan, events), now)
 
 
-def decide(state: RunState, now: float) -> list[Action]:
-    """`next_actions` for a state that was folded as the events came in."""
+def decide(state: RunState, now: float, busy: Container[str] = ()) -> list[Action]:
+    """`next_actions` for a state that was folded as the events came in.
+
+    Args:
+        busy: targets on which an action is under way, perhaps one without an event yet. Nothing is decided
+            about where they end, and whoever performs the actions begins nothing else on them.
+    """
     if state.finished is not None:
         return []
     if (body := undo.due(state, now)) is not None:
         return [Record(body)]
-    back = undo.actions(state, now)
+    back = undo.actions(state, now, busy)
     if back and isinstance(back[0], Record):
         return back
     ahead = forward.actions(state, now)
     if ahead and isinstance(ahead[0], Record):
         return ahead
-    return back + ahead + _settle(state, now, forward_over=not ahead and _over(state))
+    return back + ahead + _settle(state, now, forward_over=not ahead and _over(state), busy=busy)
 
 
 def _over(state: RunState) -> bool:
     return bool(state.stopping) or (state.wave >= len(state.plan.waves) and not state.paused)
 
 
-def _settle(state: RunState, now: float, forward_over: bool) -> list[Action]:
+def _settle(state: RunState, now: float, forward_over: bool, busy: Container[str]) -> list[Action]:
     found: list[Action] = []
     for name, target in state.targets.items():
-        if target.settled is not None:
+        if target.settled is not None or name in busy:
             continue
         if not target.rolling and not forward_over:
             continue

@@ -84,6 +84,8 @@ class RunState:
     wave_done_at: float = 0.0
     begun: set[tuple[int, int]] = field(default_factory=set)
     """(wave, step) pairs with an effect: what an undo of everything would have to walk back."""
+    doubtful: set[tuple[int, str]] = field(default_factory=set)
+    """Cells that were ever in doubt; only these are looked through for patience that ran out."""
     failed: dict[str, str] = field(default_factory=dict)
     """Targets that failed, with the reason; they count against the failure budget for good."""
     stopping: str = ""

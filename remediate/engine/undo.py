@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 
 from remediate.engine.action import Action, Probe, Record, Undo
 from remediate.engine.state import Cell, Phase, RunState, TargetState, has_effect
@@ -75,8 +76,10 @@ def step_done(step: PlannedStep, cell: Cell) -> bool:
 def _in_doubt_too_long(state: RunState, now: float) -> list[str]:
     return [
         name
-        for (_, name), cell in state.cells.items()
-        if cell.phase is Phase.DOUBT and _overdue(state, cell, now) and not state.targets[name].rolling
+        for index, name in state.doubtful
+        if (cell := state.cells[index, name]).phase is Phase.DOUBT
+        and _overdue(state, cell, now)
+        and not state.targets[name].rolling
     ]
 
 
@@ -84,7 +87,7 @@ def _overdue(state: RunState, cell: Cell, now: float) -> bool:
     return cell.probes > 0 and now - cell.doubt_since >= state.plan.doubt_patience
 
 
-def actions(state: RunState, now: float) -> list[Action]:
+def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Action]:
     """What the targets that roll back need next; one `Record` alone if one of them is stuck."""
     rolling = [(n, t) for n, t in state.targets.items() if t.rolling and t.settled is None]
     next_step = {n: index for n, _ in rolling if (index := _next(state, n)) is not None}
@@ -95,10 +98,10 @@ def actions(state: RunState, now: float) -> list[Action]:
     together: dict[tuple[int, int], list[str]] = defaultdict(list)
     since: dict[tuple[int, int], float] = {}
     for name, index in next_step.items():
-        if (state.targets[name].wave, index) != front:
+        if (state.targets[name].wave, index) != front or name in busy:
             continue
         cell = state.cell(index, name)
-        if stuck := _stuck(state, index, cell, now):
+        if stuck := _stuck(state, index, name, cell, now):
             return [Record(Settled(target=name, final=Final.HUMAN, evidence=stuck))]
         if cell.phase is Phase.DOUBT:
             found.append(probe(state, index, name, cell))
@@ -111,6 +114,12 @@ def actions(state: RunState, now: float) -> list[Action]:
     for (index, attempt), names in together.items():
         found.append(Undo(state.plan.steps[index].id, tuple(names), attempt, since[index, attempt]))
     return found
+
+
+def _undo_due(target: TargetState, cell: Cell) -> float:
+    again = cell.at + backoff(cell.undo_tries) if cell.undo_tries else 0.0
+    unread = target.at + backoff(target.unread) if target.unread else 0.0
+    return max(again, unread)
 
 
 def probe(state: RunState, index: int, name: str, cell: Cell) -> Probe:
@@ -138,18 +147,19 @@ def _needs_undo(state: RunState, index: int, name: str, cell: Cell) -> bool:
     return True
 
 
-def _stuck(state: RunState, index: int, cell: Cell, now: float) -> str:
+def _stuck(state: RunState, index: int, name: str, cell: Cell, now: float) -> str:
     """Why this undo can't go on without a human; empty if it can."""
-    step = state.plan.steps[index]
+    step, target = state.plan.steps[index], state.targets[name]
+    if target.unread and now - target.unread_since >= state.plan.doubt_patience:
+        return f"{step.title}: the target could not be read, so it was not undone"
     if cell.phase is Phase.DOUBT:
         return f"{step.title}: nobody knows whether it was applied" if _overdue(state, cell, now) else ""
     if step.irreversible and cell.phase is not Phase.INTENDED:
         return f"{step.title} can't be undone: {step.irreversible}"
     if cell.undo is Phase.HELD:
         return f"{step.title}: someone else changed this meanwhile, so it was not undone"
-    if cell.undo_tries < UNDO_TRIES or cell.undo is Phase.INTENDED:
-        return ""
-    if cell.undo is Phase.DOUBT and now - cell.undo_since < state.plan.doubt_patience:
+    waiting = cell.undo is Phase.DOUBT and now - cell.undo_since < state.plan.doubt_patience
+    if cell.undo_tries < UNDO_TRIES or cell.undo is Phase.INTENDED or waiting:
         return ""
     return f"{step.title}: undo {cell.undo.value} after {cell.undo_tries} tries"
 

@@ -66,6 +66,11 @@ class PlannedStep(Frozen):
     """State by target name, as read while planning: what the approver approved to change."""
     preview: dict[str, str] = {}
 
+    @cached_property
+    def target_set(self) -> frozenset[str]:
+        """`targets`, for looking one up."""
+        return frozenset(self.targets)
+
     def build(self) -> Step:
         """The step itself, from the bytes of the plan."""
         return step_type(self.kind).model_validate(self.params)

@@ -1,0 +1,287 @@
+"""Performs one action: reads, writes the intent, acts, reads again, writes the outcome.
+
+Every function here runs on a worker thread with copies of what it needs, and speaks to the rest of the
+engine only through ``record``, which returns when the record is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from remediate.engine.port import Job, Port
+from remediate.errors import InDoubt, JournalUnwritable, RemediateError, StaleLease, StepFailed
+from remediate.model.base import State
+from remediate.model.event import (
+    Body,
+    Final,
+    Held,
+    Inspected,
+    Intent,
+    Outcome,
+    Probed,
+    Settled,
+    Unfit,
+    Unread,
+    Verb,
+    Verified,
+)
+from remediate.model.plan import Plan
+from remediate.model.step import CheckResult, Result, Role, Status, Verdict
+
+T = TypeVar("T")
+
+
+class Record(Protocol):
+    """Writes bodies; they are durable on return."""
+
+    def __call__(self, *bodies: Body) -> None: ...
+
+
+class Each(Protocol):
+    """Runs a function over jobs, side by side if it likes, and gives the results in order."""
+
+    def __call__(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]: ...
+
+
+_FATAL = (JournalUnwritable, StaleLease)
+
+
+class Performer:
+    """Performs actions of one plan through a port.
+
+    Args:
+        clock: epoch seconds.
+        compare: readable difference of two states, empty if they are equal.
+        forward: whether a target may still go forward; asked just before its intent.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        port: Port,
+        record: Record,
+        each: Each,
+        clock: Callable[[], float],
+        compare: Callable[[State, State], str],
+        forward: Callable[[str], bool],
+    ) -> None:
+        self._forward = forward
+        self._plan, self._port, self._record = plan, port, record
+        self._each, self._clock, self._compare = each, clock, compare
+
+    def inspect(self, wave: int, job: Job) -> None:
+        """Before the first step on a target: is it still what was approved?"""
+        try:
+            difference = self._drift(job.known, self._port.inspect(job.target))
+        except Exception as error:
+            difference = f"it can't be read: {_words(error)}"
+        self._record(Inspected(wave=wave, target=job.target, ok=not difference, difference=difference))
+
+    def apply(self, step: str, jobs: Sequence[Job]) -> None:
+        """Intent, effect, outcome, for all jobs of one step."""
+        if reason := self._port.authorise(self._clock()):
+            self._record(*[self._held(Verb.APPLY, step, j, reason) for j in jobs])
+            return
+        ready, before, held = self._ready(step, jobs)
+        ready = [j for j in ready if self._forward(j.target)]
+        self._record(*held, *[self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready])
+        if ready:
+            self._act(Verb.APPLY, step, ready, self._port.apply)
+
+    def _ready(self, step: str, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, State], list[Body]]:
+        ready: list[Job] = []
+        before: dict[str, State] = {}
+        held: list[Body] = []
+        for job, seen in zip(jobs, self._observe(step, jobs), strict=True):
+            if isinstance(seen, Exception):
+                held.append(self._held(Verb.APPLY, step, job, f"it can't be read: {_words(seen)}"))
+            elif difference := self._drift(job.known, seen):
+                held.append(self._held(Verb.APPLY, step, job, difference))
+            else:
+                ready.append(job)
+                before[job.target] = seen
+        return ready, before, held
+
+    def _act(
+        self,
+        verb: Verb,
+        step: str,
+        jobs: Sequence[Job],
+        effect: Callable[[str, Sequence[Job]], Mapping[str, Result]],
+    ) -> None:
+        began = self._clock()
+        try:
+            results = effect(step, jobs)
+        except Exception as error:
+            results = {j.target: failure(error) for j in jobs}
+        took = self._clock() - began
+        missing = Result(status=Status.IN_DOUBT, summary="no word of it came back")
+        known = [results.get(j.target, missing) for j in jobs]
+        seen = self._observe(step, jobs)
+        self._record(
+            *[
+                self._outcome(verb, step, j, result, after, took)
+                for j, result, after in zip(jobs, known, seen, strict=True)
+            ]
+        )
+
+    def _outcome(
+        self, verb: Verb, step: str, job: Job, result: Result, after: State | Exception, took: float
+    ) -> Outcome:
+        if isinstance(after, Exception):
+            # Without a read of what it left, nobody could undo it safely: that is doubt, whatever it said.
+            text = f"{result.summary or result.status.value}; then it can't be read: {_words(after)}"
+            result = result.model_copy(update={"status": Status.IN_DOUBT, "summary": text})
+        elif verb is Verb.UNDO and result.status is Status.OK and (left := self._left(step, job, after)):
+            update = {"status": Status.FAILED, "summary": f"not restored: {left}"}
+            result = result.model_copy(update=update)
+        state = None if isinstance(after, Exception) else after
+        return Outcome(
+            verb=verb,
+            step=step,
+            target=job.target,
+            attempt=job.attempt,
+            result=result,
+            after=state,
+            seconds=round(took, 3),
+        )
+
+    def _left(self, step: str, job: Job, after: State) -> str:
+        """What a backup's undo did not restore, though it said so."""
+        if self._plan.steps[self._plan.step_index[step]].role is not Role.BACKUP:
+            return ""
+        return self._compare({k: job.before.get(k) for k in after}, after)
+
+    def verify(self, step: str, jobs: Sequence[Job]) -> None:
+        """Read-back and checks; what can't be checked has failed."""
+        began = self._clock()
+        try:
+            results = self._port.verify(step, jobs)
+        except Exception as error:
+            bad = CheckResult(title="verification", ok=False, expected="an answer", actual=_words(error))
+            results = {j.target: (bad,) for j in jobs}
+        took = round(self._clock() - began, 3)
+        none = (CheckResult(title="verification", ok=False, expected="an answer", actual="none"),)
+        self._record(
+            *[
+                Verified(
+                    step=step,
+                    target=j.target,
+                    attempt=j.attempt,
+                    results=results.get(j.target, none),
+                    seconds=took,
+                )
+                for j in jobs
+            ]
+        )
+
+    def probe(self, step: str, job: Job) -> None:
+        """In doubt: first make sure that the attempt is dead, then look."""
+        verdict, evidence, after = Verdict.UNKNOWN, "", None
+        try:
+            if not self._port.quiesce(step, job):
+                verdict, evidence = Verdict.RUNNING, "an earlier attempt is still at work"
+            else:
+                found = self._port.probe(step, job)
+                after = self._port.observe(step, job.target)
+                verdict, evidence = found.verdict, found.evidence
+        except Exception as error:
+            verdict, evidence, after = Verdict.UNKNOWN, _words(error), None
+        self._record(
+            Probed(
+                verb=Verb.APPLY,
+                step=step,
+                target=job.target,
+                attempt=job.attempt,
+                verdict=verdict,
+                evidence=evidence,
+                after=after,
+            )
+        )
+
+    def undo(self, step: str, jobs: Sequence[Job]) -> None:
+        """Take a step back where the state is the one that this run left; else hold it back."""
+        ready: list[Job] = []
+        bodies: list[Body] = []
+        for job, seen in zip(jobs, self._quiet(step, jobs), strict=True):
+            if isinstance(seen, Exception):
+                bodies.append(Unread(target=job.target, why=_words(seen)))
+            elif difference := self._foreign(job, seen):
+                bodies.append(self._held(Verb.UNDO, step, job, difference))
+            else:
+                ready.append(job)
+                bodies.append(self._intent(Verb.UNDO, step, job, seen))
+        self._record(*bodies)
+        if ready:
+            self._act(Verb.UNDO, step, ready, self._port.undo)
+
+    def _quiet(self, step: str, jobs: Sequence[Job]) -> list[State | Exception]:
+        def look(job: Job) -> State | Exception:
+            try:
+                if not self._port.quiesce(step, job):
+                    return InDoubt("an earlier attempt is still at work")
+                return self._port.observe(step, job.target)
+            except Exception as error:
+                return error
+
+        return self._each(look, jobs)
+
+    def settle(self, job: Job, final: Final) -> None:
+        """Read a target back over a fresh session and say where it ended."""
+        try:
+            state = self._port.read_back(job.target)
+            results = self._port.accept(job.target) if final is Final.NEW else ()
+        except Exception as error:
+            self._record(Unread(target=job.target, why=_words(error)))
+            return
+        expected = job.known if final is Final.NEW else job.original
+        difference = self._drift(expected, state)
+        bad = [r for r in results if not r.ok]
+        body: Body
+        if final is Final.NEW and (difference or bad):
+            body = Unfit(target=job.target, results=results, difference=difference)
+        elif difference:
+            body = Settled(target=job.target, final=Final.HUMAN, evidence=f"not as before: {difference}")
+        else:
+            evidence = f"{len(state)} facts read back over a fresh session are as "
+            evidence += "this run left them" if final is Final.NEW else "they were before the run"
+            body = Settled(target=job.target, final=final, evidence=evidence, results=results)
+        self._record(body)
+
+    def _observe(self, step: str, jobs: Sequence[Job]) -> list[State | Exception]:
+        def look(job: Job) -> State | Exception:
+            try:
+                return self._port.observe(step, job.target)
+            except Exception as error:
+                return error
+
+        return self._each(look, jobs)
+
+    def _drift(self, known: State, seen: State) -> str:
+        return self._compare({k: known.get(k) for k in seen}, seen)
+
+    def _foreign(self, job: Job, seen: State) -> str:
+        strange = {k: v for k, v in seen.items() if v not in (job.known.get(k), job.before.get(k))}
+        return self._compare({k: job.known.get(k) for k in strange}, strange)
+
+    @staticmethod
+    def _intent(verb: Verb, step: str, job: Job, before: State) -> Intent:
+        return Intent(verb=verb, step=step, target=job.target, attempt=job.attempt, before=before)
+
+    @staticmethod
+    def _held(verb: Verb, step: str, job: Job, difference: str) -> Held:
+        return Held(verb=verb, step=step, target=job.target, difference=difference)
+
+
+def failure(error: Exception) -> Result:
+    """A result from an exception. Only `StepFailed` says that the attempt ended; all else is doubt."""
+    status = Status.FAILED if isinstance(error, StepFailed) else Status.IN_DOUBT
+    return Result(status=status, summary=_words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, _FATAL):
+        raise error
+    text = error.problem if isinstance(error, RemediateError) else f"{type(error).__name__}: {error}"
+    return text.strip() or type(error).__name__

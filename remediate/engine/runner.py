@@ -1,0 +1,297 @@
+"""Performs what the machine decides: one thread folds and decides, workers act, one writer writes.
+
+Nothing here remembers anything that the journal doesn't hold. Whenever this process dies, the next one
+folds the same events and goes on.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from remediate.engine.action import Action, Apply, Inspect, Probe, Record, Settle, Undo, Verify, Wait
+from remediate.engine.fold import fold
+from remediate.engine.machine import decide
+from remediate.engine.perform import Performer
+from remediate.engine.port import Job, Port
+from remediate.engine.state import RunState
+from remediate.errors import Exit
+from remediate.model.base import State
+from remediate.model.event import Body, Event, Progress, Stopped
+from remediate.model.plan import Plan
+
+T = TypeVar("T")
+POLL = 0.5
+"""Seconds between looks at what other processes asked for."""
+
+
+class Recorder(Protocol):
+    """Where events go: `remediate.journal.writer.Writer`, or a simulation's own."""
+
+    def record(self, *bodies: Body) -> None:
+        """Durable and delivered on return."""
+
+    def poll(self) -> None:
+        """Deliver what others wrote."""
+
+
+class Pool(Protocol):
+    """Runs work beside the deciding thread."""
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Run it, now or soon."""
+
+    def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
+        """Run it over jobs, results in order."""
+
+
+class Inbox(Protocol):
+    """What came in for the deciding thread."""
+
+    def put(self, item: Message) -> None:
+        """From any thread."""
+
+    def get(self, timeout: float) -> Message | None:
+        """The next message, or None after ``timeout`` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A worker has finished with these targets; ``error`` if it could not even say so in the journal."""
+
+    targets: tuple[str, ...]
+    error: BaseException | None = None
+
+
+Message = list[Event] | Done
+
+
+class ThreadPool:
+    """Threads: ``parallel`` actions at once, and as many reads within batches."""
+
+    def __init__(self, parallel: int) -> None:
+        self._actions = ThreadPoolExecutor(parallel, thread_name_prefix="action")
+        self._reads = ThreadPoolExecutor(parallel, thread_name_prefix="read")
+
+    def start(self, work: Callable[[], None]) -> None:
+        """See `Pool.start`."""
+        self._actions.submit(work)
+
+    def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
+        """See `Pool.each`."""
+        return [work(jobs[0])] if len(jobs) == 1 else list(self._reads.map(work, jobs))
+
+    def close(self) -> None:
+        """Wait for what runs; nothing new is begun."""
+        self._actions.shutdown(wait=True, cancel_futures=True)
+        self._reads.shutdown(wait=True, cancel_futures=True)
+
+
+class QueueInbox:
+    """A thread-safe `Inbox`."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def put(self, item: Message) -> None:
+        """See `Inbox.put`."""
+        self._queue.put(item)
+
+    def get(self, timeout: float) -> Message | None:
+        """See `Inbox.get`."""
+        try:
+            return self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+
+
+class Runner:
+    """Drives one run to its end, or to a safe stop.
+
+    Args:
+        state: folded from all events so far.
+        observe: told of every event after it is durable (screen, JSON stream); must not raise.
+        interrupted: asked often; true after Ctrl-C.
+        heartbeat: called about twice a second; keeps the lease. Raises `StaleLease` when it is lost.
+        progress_every: seconds between progress updates for the customer.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        state: RunState,
+        port: Port,
+        recorder: Recorder,
+        inbox: Inbox,
+        pool: Pool,
+        clock: Callable[[], float],
+        compare: Callable[[State, State], str],
+        *,
+        observe: Callable[[Event], None] = lambda _: None,
+        interrupted: Callable[[], bool] = lambda: False,
+        heartbeat: Callable[[], None] = lambda: None,
+        progress_every: float = 7200.0,
+    ) -> None:
+        self._plan, self._state, self._port = plan, state, port
+        self._recorder, self._inbox, self._pool, self._clock = recorder, inbox, pool, clock
+        self._observe, self._interrupted, self._heartbeat = observe, interrupted, heartbeat
+        self._perform = Performer(plan, port, recorder.record, pool.each, clock, compare, self._forward)
+        self._busy: set[str] = set()
+        """One action at a time on a target: what is under way may not have an event yet."""
+        self._progress_every, self._progress_at = progress_every, clock() + progress_every
+        self._polled = clock()
+
+    def run(self) -> Exit:
+        """Go on until the run is finished, paused or interrupted.
+
+        Raises:
+            StaleLease: another runner took over.
+            JournalUnwritable: nothing more can be recorded, so nothing more was done.
+        """
+        while True:
+            self._housekeeping()
+            if self._interrupted():
+                if not self._busy:
+                    return self._stop("interrupted", Exit.INTERRUPTED)
+                self._take(POLL)
+                continue
+            due = self._dispatch()
+            if self._state.finished is not None and not self._busy:
+                return Exit(self._state.finished.exit_code)
+            if due is None and not self._busy:
+                if not self._state.paused:
+                    raise RuntimeError("the machine has nothing to do, but the run is not finished")
+                return self._stop("paused", Exit.WAITING)
+            self._take(max(0.0, min(POLL, (due or float("inf")) - self._clock())))
+
+    def _forward(self, target: str) -> bool:
+        return not self._state.stopping and not self._state.targets[target].rolling
+
+    def _stop(self, reason: str, code: Exit) -> Exit:
+        self._recorder.record(Stopped(reason=reason))
+        self._drain(0.0)
+        return code
+
+    def _housekeeping(self) -> None:
+        now = self._clock()
+        if now - self._polled >= POLL:
+            self._polled = now
+            self._heartbeat()
+            self._recorder.poll()
+        if now >= self._progress_at:
+            self._progress_at = now + self._progress_every
+            self._recorder.record(Progress(text=progress(self._state)))
+        self._drain(0.0)
+
+    def _dispatch(self) -> float | None:
+        """Start all that may start; returns when to look again, None if nothing is left to wait for."""
+        now = self._clock()
+        soonest: float | None = None
+        for action in decide(self._state, now, self._busy):
+            if isinstance(action, Record):
+                self._recorder.record(action.body)
+                self._drain(0.0)
+                return now
+            due = action.due if isinstance(action, Wait | Probe | Undo | Settle) else now
+            if due <= now and not isinstance(action, Wait):
+                self._start(action)
+            else:
+                soonest = due if soonest is None else min(soonest, due)
+        return soonest
+
+    def _start(self, action: Action) -> None:
+        match action:
+            case Inspect(wave, target):
+                job = self._job(0, target, 0)
+                self._go("", [job], lambda _, jobs: self._perform.inspect(wave, jobs[0]))
+            case Apply(step, targets, attempt):
+                self._each(step, targets, attempt, self._perform.apply)
+            case Verify(step, targets, attempt):
+                self._each(step, targets, attempt, self._perform.verify)
+            case Undo(step, targets, attempt):
+                self._each(step, targets, attempt, self._perform.undo)
+            case Probe(step, target, attempt):
+                job = self._job(self._plan.step_index[step], target, attempt)
+                self._go(step, [job], lambda s, jobs: self._perform.probe(s, jobs[0]))
+            case Settle(target, final):
+                job = self._job(0, target, 0)
+                self._go("", [job], lambda _, jobs: self._perform.settle(jobs[0], final))
+
+    def _each(
+        self,
+        step: str,
+        targets: tuple[str, ...],
+        attempt: int,
+        work: Callable[[str, Sequence[Job]], None],
+    ) -> None:
+        index = self._plan.step_index[step]
+        jobs = [self._job(index, t, attempt) for t in targets if t not in self._busy]
+        if jobs and self._port.together(step):
+            self._go(step, jobs, work)
+        else:
+            for job in jobs:
+                self._go(step, [job], work)
+
+    def _go(self, step: str, jobs: Sequence[Job], work: Callable[[str, Sequence[Job]], None]) -> None:
+        targets = tuple(j.target for j in jobs)
+        if self._busy.intersection(targets):
+            return
+        self._busy.update(targets)
+
+        def task() -> None:
+            error: BaseException | None = None
+            try:
+                work(step, jobs)
+            except BaseException as caught:
+                error = caught
+            self._inbox.put(Done(targets, error))
+
+        self._pool.start(task)
+
+    def _job(self, index: int, target: str, attempt: int) -> Job:
+        cell, state = self._state.cell(index, target), self._state.targets[target]
+        return Job(
+            target=target,
+            attempt=attempt,
+            attempts=max(attempt, cell.attempt),
+            undo_attempts=cell.undo_attempt,
+            before=cell.before,
+            data=dict(cell.data),
+            known=dict(state.known),
+            original=state.original,
+        )
+
+    def _take(self, timeout: float) -> None:
+        if (message := self._inbox.get(timeout)) is not None:
+            self._handle(message)
+            self._drain(0.0)
+
+    def _drain(self, timeout: float) -> None:
+        while (message := self._inbox.get(timeout)) is not None:
+            self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Done):
+            self._busy.difference_update(message.targets)
+            if message.error is not None:
+                raise message.error
+            return
+        for event in message:
+            fold(self._state, event)
+            self._observe(event)
+
+
+def progress(state: RunState) -> str:
+    """A sentence for the customer on how far the run is."""
+    done = sum(t.settled is not None for t in state.targets.values())
+    touched = sum(t.touched for t in state.targets.values())
+    where = (
+        "is rolling back" if state.stopping else f"is in wave {min(state.wave + 1, len(state.plan.waves))}"
+    )
+    return (
+        f"The work goes on: it {where} of {len(state.plan.waves)}; {touched} of {len(state.targets)} "
+        f"targets were reached so far, {done} are finished."
+    )
