@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from remediate.lab.command import LabError
+from remediate.lab.data import FILES
 
 KILL_SECONDS = 10.0
 
@@ -32,12 +33,16 @@ def hierarchies() -> tuple[Path, ...]:
 
 
 def create(group: str) -> tuple[Path, ...]:
-    """Make ``group`` in every hierarchy; its two parts are there when this returns."""
+    """Make ``group`` in every hierarchy; returns its folders."""
     folders = tuple(mount / group for mount in hierarchies())
     for folder in folders:
-        for part in ("loop", "host"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return folders
+
+
+def inside(folders: tuple[Path, ...]) -> tuple[str, ...]:
+    """The beginning of a command that runs the rest of it inside a group made by ``create``."""
+    return ("/bin/sh", str(FILES / "enter.sh"), *map(str, folders), "--")
 
 
 def processes(group: str) -> set[int]:

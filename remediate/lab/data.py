@@ -23,12 +23,12 @@ def digest(*parts: str | Path) -> str:
     return found.hexdigest()[:16]
 
 
-def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write ``text`` so that nobody ever sees half of it, nor a secret with a wider mode."""
+def write(path: Path, text: str, mode: int = 0o644) -> Path:
+    """Write ``text`` so that nobody sees half of it, nor a secret with a wider mode; returns ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode)
     part.chmod(mode)
     part.write_text(text)
-    part.replace(path)
+    return part.replace(path)

@@ -92,6 +92,7 @@ class Hosts:
         """End and remove all hosts with their disks, also what a killed command left; keys and cache stay."""
         with self._locked(_silent):
             _in_parallel(Machine.remove, [self.machine(name) for name in self._found()])
+            image.sweep(self.layout.cache, _silent)
             network.bridge_down(self.layout)
             cgroups.remove(self.layout.prefix)
 

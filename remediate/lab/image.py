@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from remediate.lab import debs
+from remediate.lab import cgroups, debs
 from remediate.lab.command import run
 from remediate.lab.data import FILES, digest, write
 from remediate.lab.distro import distro, sources
@@ -47,12 +47,36 @@ _REFUSE_START = "#!/bin/sh\nexit 101\n"
 
 
 @dataclass(frozen=True, slots=True)
+class _Root:
+    """A root file system in the making."""
+
+    path: Path
+    groups: tuple[Path, ...]
+
+    def run(self, *argv: str, check: bool = True) -> None:
+        """Run a command inside, with nothing of this machine's environment."""
+        clean = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive")
+        run(*cgroups.inside(self.groups), "chroot", self.path, *clean, "LC_ALL=C.UTF-8", *argv, check=check)
+
+    def copy(self, source: Path) -> None:
+        """Copy a tree of data files over it, with modes that don't depend on the clone's umask."""
+        for path in sorted(source.rglob("*")):
+            target = self.path / path.relative_to(source)
+            if path.is_dir() and not target.exists():
+                target.mkdir()
+                target.chmod(0o755)
+            elif not path.is_dir():
+                shutil.copyfile(path, target)
+                target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+@dataclass(frozen=True, slots=True)
 class _Recipe:
-    """How to make one layer in a folder; ``key`` changes whenever the result would."""
+    """How to make one layer; ``key`` changes whenever the result would."""
 
     name: str
     key: str
-    build: Callable[[Path], None]
+    build: Callable[[_Root], None]
 
 
 def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
@@ -64,11 +88,34 @@ def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
         return (_layer(cache, (common, base), _role(role), progress), common, base)
 
 
+def sweep(cache: Path, progress: Progress) -> None:
+    """End and remove what builds that died have left."""
+    with locked(cache / "lock", progress):
+        _sweep(cache)
+
+
 def _sweep(cache: Path) -> None:
-    """Remove what builds that died have left; only called with the lock held, so nobody is building."""
+    """Only called with the lock held, so nobody is building: whatever is there lost its command."""
+    group = _group(cache)
+    cgroups.kill(group)
+    cgroups.remove(group)
     for left in cache.glob(".build-*"):
-        run("umount", "--recursive", "--lazy", left / "root", check=False)
-        shutil.rmtree(left)
+        remove_tree(left)
+
+
+def _group(cache: Path) -> str:
+    """The control group of all builds for ``cache``."""
+    return f"remediate-build-{digest(str(cache))}"
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, but nothing that is mounted below it."""
+    mounts = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    # What was mounted last lies on top.
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(folder):
+            run("umount", "--lazy", mount)
+    shutil.rmtree(folder)
 
 
 def _base(cache: Path, progress: Progress) -> Path:
@@ -84,6 +131,7 @@ def _base(cache: Path, progress: Progress) -> Path:
             files.append(work / f"machine.{kind}")
             files[-1].write_text(text)
         run(
+            *cgroups.inside(cgroups.create(_group(cache))),
             "mmdebstrap",
             "--mode=root",
             "--format=directory",
@@ -119,9 +167,9 @@ def _layer(cache: Path, below: tuple[Path, ...], recipe: _Recipe, progress: Prog
         (work / "upper").chmod(0o755)
         mount_overlay(below, work / "upper", work / "work", work / "root")
         try:
-            write(work / "root/usr/sbin/policy-rc.d", _REFUSE_START, 0o755)
-            recipe.build(work / "root")
-            (work / "root/usr/sbin/policy-rc.d").unlink()
+            policy = write(work / "root/usr/sbin/policy-rc.d", _REFUSE_START, 0o755)
+            recipe.build(_Root(work / "root", cgroups.create(_group(cache))))
+            policy.unlink()
         finally:
             run("umount", work / "root")
         (work / "upper").rename(done)
@@ -135,7 +183,7 @@ def _workplace(cache: Path) -> Iterator[Path]:
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_tree(work)
 
 
 def mount_overlay(lower: tuple[Path, ...], upper: Path, work: Path, root: Path) -> None:
@@ -152,33 +200,23 @@ def _common() -> _Recipe:
     )
 
 
-def _make_common(root: Path) -> None:
-    for left in (root / "etc/ssh").glob("ssh_host_*"):
+def _make_common(root: _Root) -> None:
+    for left in (root.path / "etc/ssh").glob("ssh_host_*"):
         left.unlink()
-    apt = root / "etc/apt"
+    apt = root.path / "etc/apt"
     for left in (apt / "sources.list", apt / "apt.conf.d/99mmdebstrap", *(apt / "sources.list.d").iterdir()):
         left.unlink(missing_ok=True)
-    _copy(FILES / "common", root)
-    (root / "etc/sudoers.d/ops").chmod(0o440)
-    debs.build_repository(root / "srv/apt")
-    _inside(
-        root,
-        "useradd",
-        "--create-home",
-        "--uid",
-        OPS_ID,
-        "--groups",
-        "adm,systemd-journal",
-        "--shell",
-        "/bin/bash",
-        "ops",
-    )
+    root.copy(FILES / "common")
+    (root.path / "etc/sudoers.d/ops").chmod(0o440)
+    debs.build_repository(root.path / "srv/apt")
+    groups = "adm,systemd-journal"
+    root.run("useradd", "--create-home", "--uid", OPS_ID, "--groups", groups, "--shell", "/bin/bash", "ops")
     for unit in SWITCHED_OFF:
-        _inside(root, "systemctl", "disable", unit, check=False)
-    _inside(root, "systemctl", "mask", *MASKED)
+        root.run("systemctl", "disable", unit, check=False)
+    root.run("systemctl", "mask", *MASKED)
     # Hosts are there to be logged in to as soon as sshd answers.
-    (root / "etc/tmpfiles.d/systemd-nologin.conf").symlink_to("/dev/null")
-    _inside(root, "apt-get", "update")
+    (root.path / "etc/tmpfiles.d/systemd-nologin.conf").symlink_to("/dev/null")
+    root.run("apt-get", "update")
 
 
 def _role(role: Role) -> _Recipe:
@@ -186,43 +224,15 @@ def _role(role: Role) -> _Recipe:
     return _Recipe(role, digest(FILES / role, Path(__file__)), make)
 
 
-def _make_web(root: Path) -> None:
-    _copy(FILES / "web", root)
-    enabled = root / "etc/nginx/sites-enabled"
+def _make_web(root: _Root) -> None:
+    root.copy(FILES / "web")
+    enabled = root.path / "etc/nginx/sites-enabled"
     (enabled / "default").unlink()
     (enabled / "shop").symlink_to("../sites-available/shop")
-    _inside(root, "apt-get", "install", "--yes", f"shop={debs.FIRST}")
-    _inside(root, "systemctl", "enable", "nginx.service")
+    root.run("apt-get", "install", "--yes", f"shop={debs.FIRST}")
+    root.run("systemctl", "enable", "nginx.service")
 
 
-def _make_lb(root: Path) -> None:
+def _make_lb(root: _Root) -> None:
     # The configuration names the pool's servers, so each lab writes its own.
-    _inside(root, "systemctl", "enable", "haproxy.service")
-
-
-def _copy(source: Path, root: Path) -> None:
-    """Copy a tree of data files over ``root``, with modes that don't depend on the clone's umask."""
-    for path in sorted(source.rglob("*")):
-        target = root / path.relative_to(source)
-        if path.is_dir() and not target.exists():
-            target.mkdir()
-            target.chmod(0o755)
-        elif not path.is_dir():
-            shutil.copyfile(path, target)
-            target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-
-
-def _inside(root: Path, *argv: str, check: bool = True) -> None:
-    """Run a command inside ``root``, with nothing of this machine's environment."""
-    path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
-    run(
-        "chroot",
-        root,
-        "env",
-        "-i",
-        path,
-        "DEBIAN_FRONTEND=noninteractive",
-        "LC_ALL=C.UTF-8",
-        *argv,
-        check=check,
-    )
+    root.run("systemctl", "enable", "haproxy.service")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from remediate.lab.interface import HOME
 
+MOST_PREFIX = 7
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -14,7 +16,7 @@ class Layout:
 
     Args:
         home: everything this lab writes.
-        prefix: begins the name of every namespace, link and cgroup; at most 8 characters, because
+        prefix: begins the name of every namespace, link and cgroup; at most 7 characters, because
             a link's name (prefix, dash, host) has at most 15 (IFNAMSIZ).
         network: the first three numbers of a /24; the machine itself is ``.1``.
         cache: built images, shared by all labs of the machine.
@@ -26,8 +28,8 @@ class Layout:
     cache: Path = HOME / "cache"
 
     def __post_init__(self) -> None:
-        if len(self.prefix) > 8:
-            raise ValueError(f"prefix {self.prefix!r} is longer than 8 characters")
+        if len(self.prefix) > MOST_PREFIX:
+            raise ValueError(f"prefix {self.prefix!r} is longer than {MOST_PREFIX} characters")
 
     @property
     def bridge(self) -> str:

@@ -92,6 +92,8 @@ class Machine:
         supervisor = self.folder / "supervise.sh"
         write(supervisor, (FILES / "supervise.sh").read_text())
         groups = cgroups.create(self.group)
+        for part in ("loop", "host"):
+            cgroups.create(f"{self.group}/{part}")
         with (self.folder / "console.log").open("ab") as console:
             subprocess.run(
                 ["setsid", "--fork", "/bin/sh", supervisor, *groups, "--", *nspawn],

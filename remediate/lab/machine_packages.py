@@ -15,6 +15,10 @@ LISTS = Path("/var/lib/apt/lists")
 POLICY = Path("/usr/sbin/policy-rc.d")
 REFUSE = "#!/bin/sh\n# Left by `remediate lab up` if it was killed; may be removed.\nexit 101\n"
 
+#: How long to wait for somebody else's apt.
+LOCK_SECONDS = 300
+_QUIET = ("DEBIAN_FRONTEND=noninteractive",)
+
 
 def missing(names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of ``names`` that are not installed."""
@@ -58,15 +62,20 @@ def _no_service_starts() -> Iterator[None]:
 
 
 def _install(names: tuple[str, ...], progress: Progress) -> None:
-    """Install; once more with fresh lists, because old lists name files that are gone."""
+    """Install; once more with fresh lists, because old lists name files that are gone.
+
+    Before that, what an earlier installation was killed in is finished.
+    """
     arguments = ("install", "--yes", "--no-install-recommends", *names)
     try:
         _apt(*arguments)
     except LabError:
         progress("fetching the package lists again")
+        run("env", *_QUIET, "dpkg", "--configure", "--pending", timeout=600)
         _apt("update")
         _apt(*arguments)
 
 
 def _apt(*arguments: str) -> None:
-    run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *arguments, timeout=1800)
+    wait = f"DPkg::Lock::Timeout={LOCK_SECONDS}"
+    run("env", *_QUIET, "apt-get", "--quiet", "--option", wait, *arguments, timeout=1800)

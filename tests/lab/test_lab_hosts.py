@@ -143,9 +143,11 @@ def test_the_banner_is_served(hosts: Hosts) -> None:
 def test_certificates_are_the_labs_and_end_soon(hosts: Hosts) -> None:
     trust = ssl.create_default_context(cafile=str(hosts.layout.ca / "ca.pem"))
     address = hosts.machine("web1").address
-    with socket.create_connection((address, 443), 5) as plain:
-        with trust.wrap_socket(plain, server_hostname="web1") as by_name:
-            certificate = by_name.getpeercert()
+    with (
+        socket.create_connection((address, 443), 5) as plain,
+        trust.wrap_socket(plain, server_hostname="web1") as by_name,
+    ):
+        certificate = by_name.getpeercert()
     assert certificate is not None
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])))
     assert timedelta(days=19) < ends - datetime.now() < timedelta(days=21)

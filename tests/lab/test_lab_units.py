@@ -1,0 +1,310 @@
+"""The lab's pure parts: no root, no network, nothing started."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import remediate
+from remediate.errors import InputError
+from remediate.lab import ca, cgroups, data, debs, distro, doctor, lab, machine_packages, pool
+from remediate.lab.command import LabError, run
+from remediate.lab.hosts import Hosts
+from remediate.lab.inventory import write_inventory
+from remediate.lab.layout import MAIN, Layout
+from remediate.lab.locks import locked
+from remediate.lab.network import address
+from remediate.lab.roster import MOST, roster
+
+ROOT = Path(remediate.__file__).parent.parent
+
+NEW_STYLE = """\
+# A comment
+Types: deb
+URIs: http://mirror.example/debian
+# Another
+Suites: bookworm
+ bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/k.gpg
+
+Types: deb-src
+URIs: http://mirror.example/debian
+Suites: bookworm
+Components: main
+
+Types: deb
+Enabled: no
+URIs: http://off.example/debian
+Suites: bookworm
+Components: main
+
+Types: deb
+URIs: http://third.example/tool
+Suites: nodistro
+Components: main
+"""
+
+OLD_STYLE = """\
+# deb http://commented.example/ubuntu noble main
+deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/ubuntu noble main universe
+deb-src http://mirror.example/ubuntu noble main
+deb http://mirror.example/ubuntu noble-security main
+deb http://third.example/apt tool-noble main
+"""
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+def test_the_roster_has_fixed_and_distinct_names_and_addresses() -> None:
+    first = [(host.name, address(MAIN, host)) for host in roster()]
+    assert first == [
+        ("lb1", "10.213.77.10"),
+        ("web1", "10.213.77.11"),
+        ("web2", "10.213.77.12"),
+        ("web3", "10.213.77.13"),
+        ("web4", "10.213.77.14"),
+    ]
+    everyone = roster(MOST)
+    assert len({host.name for host in everyone}) == len({host.number for host in everyone}) == MOST
+    assert max(host.number for host in everyone) < 255
+    assert everyone[5].name == "node01"
+    assert [host.name for host in everyone if host.legacy] == ["web3"]
+
+
+@pytest.mark.parametrize("total", [-1, 0, 1, MOST + 1])
+def test_a_lab_of_an_impossible_size_is_refused(total: int) -> None:
+    with pytest.raises(InputError):
+        roster(total)
+
+
+def test_every_link_name_fits_the_kernel() -> None:
+    assert all(len(Layout(prefix="x" * 7).link(host.name)) <= 15 for host in roster(MOST))
+    with pytest.raises(ValueError, match="longer than 7"):
+        Layout(prefix="x" * 8)
+
+
+def test_the_committed_inventory_says_what_the_roster_says(tmp_path: Path) -> None:
+    written = write_inventory(tmp_path)
+    committed = ROOT / "inventories" / "lab"
+    for name in ("hosts.yml", "group_vars/all.yml", "group_vars/web.yml"):
+        assert yaml.safe_load((committed / name).read_text()) == yaml.safe_load((written / name).read_text())
+
+
+def test_an_inventory_of_many_hosts(tmp_path: Path) -> None:
+    groups = yaml.safe_load((write_inventory(tmp_path, 50) / "hosts.yml").read_text())["all"]["children"]
+    assert {name: len(group["hosts"]) for name, group in groups.items()} == {"lb": 1, "web": 4, "node": 45}
+
+
+def test_sources_are_the_distributions_own_in_both_styles(tmp_path: Path) -> None:
+    parts = tmp_path / "sources.list.d"
+    parts.mkdir()
+    (parts / "debian.sources").write_text(NEW_STYLE)
+    found = distro.sources("bookworm", tmp_path)
+    assert set(found) == {"sources"}
+    assert found["sources"].count("Types:") == 1
+    assert "mirror.example/debian" in found["sources"]
+    (tmp_path / "sources.list").write_text(OLD_STYLE)
+    assert distro.sources("noble", tmp_path)["list"].splitlines() == [
+        "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/ubuntu noble main universe",
+        "deb http://mirror.example/ubuntu noble-security main",
+    ]
+    with pytest.raises(LabError, match="no package source for trixie"):
+        distro.sources("trixie", tmp_path)
+
+
+def test_only_debian_and_ubuntu_are_served(tmp_path: Path) -> None:
+    release = tmp_path / "os-release"
+    release.write_text('ID=ubuntu\nVERSION_CODENAME="noble"\n')
+    assert distro.distro(release) == distro.Distro("ubuntu", "noble")
+    release.write_text('ID=fedora\nPRETTY_NAME="Fedora 40"\n')
+    with pytest.raises(LabError, match="this is Fedora 40"):
+        distro.distro(release)
+    with pytest.raises(LabError, match="an unknown system"):
+        distro.distro(tmp_path / "absent")
+
+
+def test_the_repository_holds_three_installable_versions(tmp_path: Path) -> None:
+    folder = tmp_path / "apt"
+    debs.build_repository(folder)
+    assert sorted(path.name for path in folder.glob("*.deb")) == [
+        f"shop_{version}_all.deb" for version in ("1.0-1", "1.1-1", "1.2-1")
+    ]
+    for stanza in (folder / "Packages").read_text().strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if not line.startswith(" "))
+        deb = folder / fields["Filename"]
+        assert fields["Size"] == str(deb.stat().st_size)
+        assert fields["SHA256"] == run("sha256sum", deb).split()[0]
+        assert run("dpkg-deb", "--field", deb, "Version").strip() == fields["Version"]
+        listed = run("dpkg-deb", "--contents", deb)
+        assert "root/root" in listed
+        assert "-rwxr-xr-x" in next(line for line in listed.splitlines() if line.endswith("usr/bin/shop"))
+
+
+def test_digest_sees_names_contents_and_modes(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("x")
+    seen = {data.digest(tmp_path)}
+    file.write_text("y")
+    seen.add(data.digest(tmp_path))
+    file.chmod(0o755)
+    seen.add(data.digest(tmp_path))
+    file.rename(tmp_path / "b")
+    seen.add(data.digest(tmp_path))
+    assert len(seen) == 4
+    assert data.digest("ab", "c") != data.digest("a", "bc")
+
+
+def test_secrets_are_never_readable_by_others(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        path = data.write(tmp_path / "deep" / "key", "secret", 0o600)
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_certificates_are_issued_by_one_authority(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "remediate.lab.ca", "issue", "web1", "10.0.0.1", str(out)]
+    done = subprocess.run(
+        [*command, "--ca", str(tmp_path / "ca")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.split() == [str(out / "web1.crt"), str(out / "web1.key")]
+    assert (out / "web1.key").stat().st_mode & 0o777 == 0o600
+    ca_file = tmp_path / "ca" / "ca.pem"
+    assert "OK" in run("openssl", "verify", "-CAfile", ca_file, "-verify_ip", "10.0.0.1", out / "web1.crt")
+    first = ca_file.read_text()
+    ca.ensure(tmp_path / "ca")
+    assert ca_file.read_text() == first
+
+
+def test_a_lock_is_held_by_one_and_waits_for_the_other(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "lock"
+    inside = threading.Event()
+
+    def second() -> None:
+        with locked(path, said.append):
+            inside.set()
+
+    with locked(path, quiet):
+        other = threading.Thread(target=second)
+        other.start()
+        assert not inside.wait(0.2)
+    other.join(5)
+    assert inside.is_set()
+    assert len(said) == 1
+
+
+def test_a_failed_command_tells_what_it_said() -> None:
+    with pytest.raises(LabError, match=r"ended with 2: .*/absent"):
+        run("ls", "/absent")
+    with pytest.raises(LabError, match="not installed"):
+        run("no-such-tool-at-all")
+    began = time.monotonic()
+    with pytest.raises(LabError, match=r"did not end within 0\.1 s"):
+        run("sleep", "5", timeout=0.1)
+    assert time.monotonic() - began < 3
+
+
+def test_missing_packages_are_found() -> None:
+    assert machine_packages.missing(("dpkg", "no-such-package-at-all", "dpkg")) == ("no-such-package-at-all",)
+
+
+def test_hierarchies_are_mount_points() -> None:
+    assert all(path.is_mount() for path in cgroups.hierarchies())
+
+
+class _Statistics(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = (
+            b"# pxname,svname,status,\nfront,FRONTEND,OPEN,\nweb,web1,UP,\nweb,web2,DOWN,\nweb,BACKEND,UP,\n"
+        )
+        self.send_response(200 if self.path == "/;csv" else 503)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def statistics(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    with http.server.HTTPServer(("127.0.0.1", 0), _Statistics) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setattr(pool, "STATS_PORT", server.server_port)
+        yield server.server_port
+        server.shutdown()
+
+
+def test_the_pools_states_are_read_from_the_statistics(statistics: int) -> None:
+    assert pool.states("127.0.0.1") == {"web1": "UP", "web2": "DOWN"}
+    assert pool.health("127.0.0.1", statistics) == 503
+
+
+def test_nothing_is_waited_for_when_nothing_is_healthy(statistics: int) -> None:
+    pool.settle("127.0.0.1", {"web2": "127.0.0.9"}, seconds=1)
+
+
+def test_the_doctor_names_what_is_wrong_and_what_mends_it(tmp_path: Path) -> None:
+    few = tmp_path / "max_user_instances"
+    few.write_text("128\n")
+    release = tmp_path / "os-release"
+    release.write_text("ID=plan9\n")
+    sick = [
+        doctor._inotify(few),
+        doctor._disk(tmp_path / "not" / "there", need=2**60),
+        doctor._python((3, 10)),
+        doctor._system(release),
+    ]
+    assert [finding.ok for finding in sick] == [False] * 4
+    assert all(finding.problem for finding in sick)
+    assert sick[0].remedy == "sysctl -w fs.inotify.max_user_instances=4096"
+    healthy = doctor._python((3, 11))
+    assert (healthy.ok, healthy.problem, healthy.remedy) == (True, "", "")
+    assert len({finding.name for finding in doctor.checks()}) == len(doctor.CHECKS)
+
+
+def test_without_root_the_lab_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    commands: tuple[Callable[[], None], ...] = (lambda: lab.up(quiet), lab.down, lambda: lab.reset(quiet))
+    for command in commands:
+        with pytest.raises(LabError) as caught:
+            command()
+        assert caught.value.advice == "run it with sudo"
+
+
+def test_an_unknown_host_is_refused() -> None:
+    with pytest.raises(InputError, match="web9"):
+        Hosts().machine("web9")
+
+
+def test_importing_the_lab_is_cheap() -> None:
+    """`remediate --help` imports it: SDKs are for when they are used."""
+    heavy = "cryptography", "paramiko", "fabric", "requests", "pydantic", "yaml", "rt", "ansible"
+    code = (
+        "import json, sys; import remediate.lab.lab, remediate.lab.doctor; "
+        "print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert not set(heavy) & set(json.loads(shown.stdout))
