@@ -1,0 +1,1 @@
+"""Compiles a runbook to a frozen plan. Reads targets, never changes them."""
