@@ -99,6 +99,7 @@ class Plan(Frozen):
     inventory_digest: str
     limit: str | None = None
     targets: tuple[Target, ...]
+    peers: tuple[Target, ...] = ()
     waves: tuple[PlannedWave, ...]
     failure_budget: int = 0
     rollback: Scope = Scope.RUN

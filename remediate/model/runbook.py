@@ -86,6 +86,8 @@ class Runbook(ABC):
         """What the engineer sets with ``--set key=value``."""
 
     targets: ClassVar[str] = "all"
+    peers: ClassVar[str | None] = None
+    """Hosts that steps act through without changing them as targets, such as load balancers."""
     strategy: ClassVar[Waves] = Waves()
     risk: ClassVar[Risk]
     symptoms: ClassVar[tuple[Symptom, ...]] = ()

@@ -150,6 +150,8 @@ class Context:
     """The state just before this step's own effect (for undo and probe)."""
     data: Mapping[str, JsonValue] = field(default_factory=dict)
     """What this step's apply recorded (for verify, undo, probe and release)."""
+    peers: Mapping[str, Target] = field(default_factory=dict)
+    """All targets of the plan and the runbook's peers, by name: hosts that a step may act through."""
     attempts: int = 1
     """How many attempts of this step were begun on this target; all may have left something running."""
 

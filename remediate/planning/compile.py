@@ -30,6 +30,7 @@ class Order:
     loaded: Loaded
     inputs: Frozen
     targets: tuple[Target, ...]
+    peers: tuple[Target, ...]
     author: str
     ticket: Ticket
     inventory: str
@@ -102,6 +103,7 @@ def compile_plan(
         inventory_digest=order.inventory_digest,
         limit=order.limit,
         targets=order.targets,
+        peers=order.peers,
         waves=waves,
         failure_budget=strategy.failure_budget,
         rollback=strategy.rollback,
