@@ -81,7 +81,9 @@ class History:
     finished: RunFinished | None = None
     attempts: dict[Key, Attempt] = field(default_factory=dict)
     endings: dict[str, Settled] = field(default_factory=dict)
-    rolling: dict[str, RollbackStarted] = field(default_factory=dict)
+    rollbacks: list[RollbackStarted] = field(default_factory=list)
+    rolling: dict[str, None] = field(default_factory=dict)
+    """Targets that are or were rolled back, in that order."""
     failures: dict[str, Failure] = field(default_factory=dict)
 
     newest: dict[tuple[str, Verb], dict[str, Attempt]] = field(default_factory=dict)
@@ -155,8 +157,9 @@ def _about_the_run(state: History, body: Body) -> None:
         case RunFinished():
             state.finished = body
         case RollbackStarted():
+            state.rollbacks.append(body)
             for target in body.targets:
-                state.rolling[target] = body
+                state.rolling[target] = None
                 state.endings.pop(target, None)
         case Settled():
             state.endings[body.target] = body

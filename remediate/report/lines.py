@@ -53,17 +53,22 @@ def line(event: Event, plan: Plan | None = None) -> str:
 
     With the plan, a step is called by its title, else by its id.
     """
+    return f"{clock(event.at)} {event_text(event, plan)}"
+
+
+def event_text(event: Event, plan: Plan | None = None) -> str:
+    """The line without its time."""
     body = event.body
     match body:
         case Inspected() | GatePassed() | RollbackStarted() | Settled() | Unfit() | Unread():
             text = _fleet(body)
         case Intent() | Outcome() | Held() | Verified() | Probed() | Decided():
-            text = f"{body.target} · {_title(body.step, plan)}: {_step(body)}"
+            text = f"{body.target} · {title(body.step, plan)}: {_step(body)}"
         case RunStarted() | RunTaken() | Requested() | Stopped() | Progress() | RunFinished() | Revoked():
             text = f"run {event.run} · {_run(body)}"
         case _:
             assert_never(body)
-    return f"{clock(event.at)} {one_line(text)}"
+    return one_line(text)
 
 
 def one_line(text: str, limit: int = _MOST) -> str:
@@ -72,7 +77,8 @@ def one_line(text: str, limit: int = _MOST) -> str:
     return safe("; ".join(part for part in parts if part).replace(":; ", ": "), limit)
 
 
-def _title(step: str, plan: Plan | None) -> str:
+def title(step: str, plan: Plan | None) -> str:
+    """A step's title, or its id where the plan isn't there or doesn't know it."""
     index = plan.step_index.get(step) if plan else None
     return plan.steps[index].title if plan and index is not None else step
 
@@ -130,7 +136,8 @@ def _step(body: StepEvent) -> str:  # noqa: PLR0911 - one return for each type o
             return f"{_SUBJECT[body.verb]}not begun, the state is another one: {body.difference}"
         case Verified():
             if body.ok:
-                return f"verified, {count(len(body.results), 'check')} in {duration_text(body.seconds)}"
+                made = f", {count(len(body.results), 'check')} passed" if body.results else ""
+                return f"verified in {duration_text(body.seconds)}{made}"
             return f"verification failed: {failed_checks(body.results)}"
         case Probed():
             evidence = f" ({body.evidence})" if body.evidence else ""

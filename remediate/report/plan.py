@@ -32,6 +32,7 @@ def plan_document(plan: Plan, file: str | None = None) -> Document:
     """The page. ``file`` is where the plan lies, for the command lines at its end."""
     blocks = [
         *_warnings(plan),
+        *_purpose(plan),
         _identity(plan),
         *_risk(plan),
         *_scope(plan),
@@ -59,6 +60,11 @@ def _warnings(plan: Plan) -> Iterator[Block]:
         yield Notice(Severity.WARNING, text)
 
 
+def _purpose(plan: Plan) -> Iterator[Block]:
+    if plan.runbook.description:
+        yield Paragraph(plan.runbook.description)
+
+
 def _identity(plan: Plan) -> Facts:
     ticket = plan.ticket
     inputs = [(f"Input {key}", brief(value)) for key, value in sorted(plan.inputs.items())]
@@ -70,7 +76,6 @@ def _identity(plan: Plan) -> Facts:
         ("Valid until", minute(plan.expires)),
         *_time(plan),
         ("Runbook", " · ".join(filter(None, [plan.runbook.name, plan.runbook.source.path]))),
-        ("What it does", plan.runbook.description.split("\n\n")[0].replace("\n", " ")),
         *inputs,
     )
 

@@ -30,7 +30,7 @@ CLASSES = {
 RISKS = {RiskLevel.LOW: Style.GOOD, RiskLevel.MEDIUM: Style.WARN, RiskLevel.HIGH: Style.BAD}
 FINALS = {
     Final.NEW: ("verified new", Style.GOOD),
-    Final.ORIGINAL: ("rolled back, verified original", Style.WARN),
+    Final.ORIGINAL: ("verified original", Style.WARN),
     Final.HUMAN: ("needs a human", Style.BAD),
 }
 VERBS = {Verb.APPLY: "apply", Verb.UNDO: "undo", Verb.RELEASE: "release"}
@@ -56,6 +56,11 @@ def instant(at: datetime | float) -> str:
 def minute(at: datetime | float) -> str:
     """``2025-11-22 02:14 UTC``."""
     return f"{_utc(at):%Y-%m-%d %H:%M} UTC"
+
+
+def day(at: datetime | float) -> str:
+    """``2025-11-22``, in UTC."""
+    return f"{_utc(at):%Y-%m-%d}"
 
 
 def clock(at: datetime | float) -> str:
