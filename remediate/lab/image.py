@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ MASKED = (
     "dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount systemd-update-utmp.service "
     "systemd-update-utmp-runlevel.service"
 ).split()
+
+#: Recipes change and distributions are upgraded: a layer that nobody used for this long goes.
+KEEP_SECONDS = 30 * 24 * 3600
 
 OPS_ID = "1000"
 _REFUSE_START = "#!/bin/sh\nexit 101\n"
@@ -85,7 +89,10 @@ def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
         _sweep(cache)
         base = _base(cache, progress)
         common = _layer(cache, (base,), _common(), progress)
-        return (_layer(cache, (common, base), _role(role), progress), common, base)
+        top = _layer(cache, (common, base), _role(role), progress)
+        found = (top, common, base)
+        _forget(cache, found)
+        return found
 
 
 def sweep(cache: Path, progress: Progress) -> None:
@@ -101,6 +108,21 @@ def _sweep(cache: Path) -> None:
     cgroups.remove(group)
     for left in cache.glob(".build-*"):
         remove_tree(left)
+
+
+def _forget(cache: Path, used: tuple[Path, ...]) -> None:
+    """Note that layers are ``used``; remove those that nobody has used for long and no host has mounted."""
+    marks = cache / "used"
+    marks.mkdir(exist_ok=True)
+    for layer in used:
+        (marks / layer.name).touch()
+    mounted = Path("/proc/self/mountinfo").read_text()
+    for mark in marks.iterdir():
+        layer = cache / mark.name
+        if mark.stat().st_mtime < time.time() - KEEP_SECONDS and str(layer) not in mounted:
+            if layer.exists():
+                remove_tree(layer)
+            mark.unlink()
 
 
 def _group(cache: Path) -> str:

@@ -17,7 +17,7 @@ import yaml
 
 import remediate
 from remediate.errors import InputError
-from remediate.lab import ca, cgroups, data, debs, distro, doctor, lab, machine_packages, pool
+from remediate.lab import cgroups, doctor, lab, machine_packages, pool
 from remediate.lab.command import LabError, run
 from remediate.lab.hosts import Hosts
 from remediate.lab.inventory import write_inventory
@@ -27,41 +27,6 @@ from remediate.lab.network import address
 from remediate.lab.roster import MOST, roster
 
 ROOT = Path(remediate.__file__).parent.parent
-
-NEW_STYLE = """\
-# A comment
-Types: deb
-URIs: http://mirror.example/debian
-# Another
-Suites: bookworm
- bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/k.gpg
-
-Types: deb-src
-URIs: http://mirror.example/debian
-Suites: bookworm
-Components: main
-
-Types: deb
-Enabled: no
-URIs: http://off.example/debian
-Suites: bookworm
-Components: main
-
-Types: deb
-URIs: http://third.example/tool
-Suites: nodistro
-Components: main
-"""
-
-OLD_STYLE = """\
-# deb http://commented.example/ubuntu noble main
-deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/ubuntu noble main universe
-deb-src http://mirror.example/ubuntu noble main
-deb http://mirror.example/ubuntu noble-security main
-deb http://third.example/apt tool-noble main
-"""
 
 
 def quiet(_line: str) -> None:
@@ -106,93 +71,6 @@ def test_the_committed_inventory_says_what_the_roster_says(tmp_path: Path) -> No
 def test_an_inventory_of_many_hosts(tmp_path: Path) -> None:
     groups = yaml.safe_load((write_inventory(tmp_path, 50) / "hosts.yml").read_text())["all"]["children"]
     assert {name: len(group["hosts"]) for name, group in groups.items()} == {"lb": 1, "web": 4, "node": 45}
-
-
-def test_sources_are_the_distributions_own_in_both_styles(tmp_path: Path) -> None:
-    parts = tmp_path / "sources.list.d"
-    parts.mkdir()
-    (parts / "debian.sources").write_text(NEW_STYLE)
-    found = distro.sources("bookworm", tmp_path)
-    assert set(found) == {"sources"}
-    assert found["sources"].count("Types:") == 1
-    assert "mirror.example/debian" in found["sources"]
-    (tmp_path / "sources.list").write_text(OLD_STYLE)
-    assert distro.sources("noble", tmp_path)["list"].splitlines() == [
-        "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/ubuntu noble main universe",
-        "deb http://mirror.example/ubuntu noble-security main",
-    ]
-    with pytest.raises(LabError, match="no package source for trixie"):
-        distro.sources("trixie", tmp_path)
-
-
-def test_only_debian_and_ubuntu_are_served(tmp_path: Path) -> None:
-    release = tmp_path / "os-release"
-    release.write_text('ID=ubuntu\nVERSION_CODENAME="noble"\n')
-    assert distro.distro(release) == distro.Distro("ubuntu", "noble")
-    release.write_text('ID=fedora\nPRETTY_NAME="Fedora 40"\n')
-    with pytest.raises(LabError, match="this is Fedora 40"):
-        distro.distro(release)
-    with pytest.raises(LabError, match="an unknown system"):
-        distro.distro(tmp_path / "absent")
-
-
-def test_the_repository_holds_three_installable_versions(tmp_path: Path) -> None:
-    folder = tmp_path / "apt"
-    debs.build_repository(folder)
-    assert sorted(path.name for path in folder.glob("*.deb")) == [
-        f"shop_{version}_all.deb" for version in ("1.0-1", "1.1-1", "1.2-1")
-    ]
-    for stanza in (folder / "Packages").read_text().strip().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if not line.startswith(" "))
-        deb = folder / fields["Filename"]
-        assert fields["Size"] == str(deb.stat().st_size)
-        assert fields["SHA256"] == run("sha256sum", deb).split()[0]
-        assert run("dpkg-deb", "--field", deb, "Version").strip() == fields["Version"]
-        listed = run("dpkg-deb", "--contents", deb)
-        assert "root/root" in listed
-        assert "-rwxr-xr-x" in next(line for line in listed.splitlines() if line.endswith("usr/bin/shop"))
-
-
-def test_digest_sees_names_contents_and_modes(tmp_path: Path) -> None:
-    file = tmp_path / "a"
-    file.write_text("x")
-    seen = {data.digest(tmp_path)}
-    file.write_text("y")
-    seen.add(data.digest(tmp_path))
-    file.chmod(0o755)
-    seen.add(data.digest(tmp_path))
-    file.rename(tmp_path / "b")
-    seen.add(data.digest(tmp_path))
-    assert len(seen) == 4
-    assert data.digest("ab", "c") != data.digest("a", "bc")
-
-
-def test_secrets_are_never_readable_by_others(tmp_path: Path) -> None:
-    old = os.umask(0)
-    try:
-        path = data.write(tmp_path / "deep" / "key", "secret", 0o600)
-    finally:
-        os.umask(old)
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_certificates_are_issued_by_one_authority(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "remediate.lab.ca", "issue", "web1", "10.0.0.1", str(out)]
-    done = subprocess.run(
-        [*command, "--ca", str(tmp_path / "ca")],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.split() == [str(out / "web1.crt"), str(out / "web1.key")]
-    assert (out / "web1.key").stat().st_mode & 0o777 == 0o600
-    ca_file = tmp_path / "ca" / "ca.pem"
-    assert "OK" in run("openssl", "verify", "-CAfile", ca_file, "-verify_ip", "10.0.0.1", out / "web1.crt")
-    first = ca_file.read_text()
-    ca.ensure(tmp_path / "ca")
-    assert ca_file.read_text() == first
 
 
 def test_a_lock_is_held_by_one_and_waits_for_the_other(tmp_path: Path) -> None:
