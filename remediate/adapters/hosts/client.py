@@ -1,0 +1,306 @@
+"""What can be done on a host, as typed calls; every step and check works through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from remediate.adapters.hosts.access import Access, access
+from remediate.adapters.hosts.keys import file_key, named, package_key, service_key
+from remediate.adapters.hosts.local import LocalPipe
+from remediate.adapters.hosts.session import Answer, Session
+from remediate.adapters.hosts.values import (
+    Change,
+    Entry,
+    Found,
+    Grabbed,
+    JobState,
+    JobStatus,
+    Outcome,
+    Process,
+    outcome,
+)
+from remediate.errors import InDoubt, StepFailed
+from remediate.model.base import State
+from remediate.model.step import Context
+from remediate.model.target import Target
+
+#: Bytes in one request or answer; a longer file travels in parts.
+PART = 4 << 20
+#: Contents that come along with one look at many files.
+ROOM = 8 << 20
+#: So long one request waits for a job before the next one asks again; a dead path shows soon after.
+_TURN = 10.0
+#: What a request may take beyond its own work: the way there and back, and a busy host.
+_SLACK = 15.0
+#: Deadlines of one request that looks, that simulates, that changes; never more than the context's timeout.
+_LOOK = 60.0
+_SIMULATE = 180.0
+_PUT = 120.0
+
+
+def connect(context: Context, peer: Target | None = None) -> HostClient:
+    """The client of this context's target (or of another host that the step needs).
+
+    Raises:
+        Unreachable: it can't be reached, or didn't prove who it is; nothing was done.
+        InputError: its variables ask for what is not supported.
+    """
+    target = peer or context.target
+    key = ("host", target.name)
+    session = context.clients.get(key, lambda: open_session(access(target)), Session.close)
+    if session.broken:
+        context.clients.drop(key)
+        session = context.clients.get(key, lambda: open_session(access(target)), Session.close)
+    return HostClient(session, context.timeout)
+
+
+def open_session(way: Access) -> Session:
+    """A new agent on the host."""
+    if way.connection == "local":
+        return Session(way, LocalPipe(way))
+    from remediate.adapters.hosts.ssh import SshPipe
+
+    return Session(way, SshPipe(way))
+
+
+class HostClient:
+    """A host. When the connection fails, calls that read raise `Unreachable`, those that change `InDoubt`."""
+
+    def __init__(self, session: Session, timeout: float) -> None:
+        self.session = session
+        self.timeout = timeout
+
+    @property
+    def boot(self) -> str:
+        """Changes with every boot of the host."""
+        return self.session.boot
+
+    def _read(self, op: str, seconds: float | None = None, **fields: Any) -> Answer:
+        wait = seconds or min(self.timeout, _LOOK)
+        return self.session.ask(op, effect=False, seconds=wait, fields=fields)
+
+    def _change(self, op: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> Answer:
+        wait = seconds or min(self.timeout, _PUT)
+        return self.session.ask(op, effect=True, seconds=wait, payload=payload, fields=fields)
+
+    # -- reading --
+
+    def facts(self, keys: Iterable[str]) -> State:
+        """Facts by key (``file:``, ``package:``, ``service:``), in one round trip."""
+        return self.find(keys).facts
+
+    def find(
+        self, keys: Iterable[str], packages: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> Found:
+        """Facts, and for ``packages`` (name → version) what apt would change, with facts about all of that.
+
+        Args:
+            keys: as for `facts`.
+            packages: versions that apt is to reach, in a simulation.
+            options: of apt-get, as for the real thing.
+        """
+        wanted = list(keys)
+        fields = self._read(
+            "facts",
+            _SIMULATE if packages else None,
+            files=named(wanted, "file"),
+            packages=named(wanted, "package"),
+            services=named(wanted, "service"),
+            simulate=dict(packages or {}),
+            options=list(options),
+        ).fields
+        facts: State = {file_key(path): _clean(fact) for path, fact in fields["files"].items()}
+        facts |= {package_key(name): fact for name, fact in fields["packages"].items()}
+        facts |= {service_key(name): fact for name, fact in fields["services"].items()}
+        changes = tuple(Change(**change) for change in fields["changes"])
+        return Found(facts, changes, tuple(fields["conffiles"]))
+
+    def grab(self, paths: Sequence[str], room: int = ROOM) -> tuple[Grabbed, ...]:
+        """What is at these paths with everything below; contents come along until ``room`` bytes are full."""
+        answer = self._read("grab", paths=list(paths), room=room)
+        return tuple(
+            Grabbed(one["path"], one["fact"], tuple(_entry(e, answer.payload) for e in one["entries"]))
+            for one in answer.fields["found"]
+        )
+
+    def read(self, path: str, limit: int = 64 << 20) -> bytes:
+        """The content of a regular file.
+
+        Raises:
+            StepFailed: it is absent, no regular file, or longer than ``limit`` bytes.
+        """
+        content = bytearray()
+        while True:
+            part = self._read("read", path=path, offset=len(content), length=PART).payload
+            content += part
+            if len(content) > limit:
+                raise StepFailed(f"{self.session.name}: {path} is longer than {limit} bytes")
+            if len(part) < PART:
+                return bytes(content)
+
+    def query(
+        self, argv: Sequence[str], seconds: float = 60.0, env: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run a command that only reads. It is ended after ``seconds``."""
+        fields = self._read(
+            "query", seconds + _SLACK, argv=list(argv), env=dict(env or {}), limit=seconds
+        ).fields
+        return outcome(tuple(argv), fields)
+
+    # -- changing --
+
+    def write(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        stage: str,
+        owner: str | int | None = None,
+        group: str | int | None = None,
+        mode: str | None = None,
+        xattrs: Mapping[str, str] | None = None,
+        mtime: int | None = None,
+        validate: Sequence[str] | None = None,
+    ) -> str:
+        """Put a file in place at once, with owner and mode set before it is visible; returns its SHA-256.
+
+        Args:
+            path: absolute; what is there may only be a regular file with one name, or nothing.
+            content: all of it.
+            stage: names the attempt, so that a later one replaces what an earlier one left half done.
+            owner: name or number; None leaves it, and is root for a new file (likewise ``group``).
+            mode: octal text; None leaves it, and is 0644 for a new file.
+            xattrs: base64 by name, made exactly so; None leaves them.
+            mtime: in nanoseconds; None is now.
+            validate: a command that must accept the content first; ``{file}`` in it is the new file.
+        """
+        meta = {
+            "owner": owner,
+            "group": group,
+            "mode": mode,
+            "xattrs": None if xattrs is None else dict(xattrs),
+            "mtime": mtime,
+            "validate": None if validate is None else list(validate),
+        }
+        offset = 0
+        while True:
+            part = content[offset : offset + PART]
+            last = offset + len(part) >= len(content)
+            answer = self._change("write", part, path=path, stage=stage, offset=offset, last=last, meta=meta)
+            if last:
+                return str(answer.fields["sha256"])
+            offset += len(part)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, a link or an empty directory; absent is fine."""
+        self._change("remove", path=path)
+
+    def place(self, path: str, fact: Mapping[str, Any], mtime: int) -> None:
+        """Make a directory or symbolic link exactly as ``fact`` says."""
+        self._change("place", path=path, fact=dict(fact), mtime=mtime)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        token: str,
+        *,
+        name: str = "",
+        seconds: float | None = None,
+        env: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Outcome:
+        """Run a command as a job: it goes on when the connection dies, and never runs twice under one name.
+
+        Args:
+            argv: the command, no shell.
+            token: the attempt; all its processes carry it as REMEDIATE_TOKEN.
+            name: of the job; default: the token itself.
+            seconds: after which the host itself ends it; default: the context's timeout.
+            env: added to a clean environment.
+            again: whether an ended job of this name makes room (for undo, which may be repeated).
+
+        Raises:
+            Unreachable: it was not started.
+            InDoubt: it may have been started, and its end was not seen; `job_status` can tell.
+        """
+        limit = seconds or self.timeout
+        job = name or token
+        fields = self._change(
+            "launch",
+            seconds=_TURN + _SLACK,
+            wait=min(_TURN, limit),
+            name=job,
+            token=token,
+            argv=list(argv),
+            env=dict(env or {}),
+            limit=limit,
+            again=again,
+        ).fields
+        # The host ends it at its limit, with a grace of its own; only then is something wrong.
+        turns = int((limit + 4 * _SLACK) / _TURN) + 1
+        for _ in range(turns):
+            if fields["state"] != JobState.RUNNING:
+                break
+            fields = self._change("wait", seconds=_TURN + _SLACK, name=job, limit=_TURN).fields
+        if fields["state"] != JobState.ENDED:
+            raise InDoubt(f"{self.session.name}: {argv[0]} has left no result (it is {fields['state']})")
+        return outcome(tuple(argv), fields)
+
+    # -- jobs and processes --
+
+    def job_status(self, name: str) -> JobStatus:
+        """What became of a job."""
+        fields = self._read("status", name=name).fields
+        state = JobState(fields["state"])
+        seen = outcome((), fields) if state is not JobState.UNKNOWN else None
+        return JobStatus(state, seen, bool(fields.get("begun", True)), str(fields["boot"]))
+
+    def alive(self, token: str) -> tuple[Process, ...]:
+        """Processes of this attempt that still live."""
+        return _processes(self._read("alive", token=token))
+
+    def kill(self, token: str, grace: float = 5.0, limit: float = 20.0) -> tuple[Process, ...]:
+        """End all processes of this attempt; returns those that would not die, so none means: confirmed dead.
+
+        Args:
+            token: the attempt.
+            grace: seconds between asking them to end and forcing them.
+            limit: seconds after which it is given up.
+        """
+        return _processes(self._change("kill", seconds=limit + _SLACK, token=token, grace=grace, limit=limit))
+
+    def forget(self, token: str) -> int:
+        """Remove what the host keeps about this attempt's ended jobs."""
+        return int(self._change("forget", token=token).fields["gone"])
+
+    def socket(self, path: str, request: bytes, seconds: float = 10.0, *, effect: bool) -> bytes:
+        """Send a request to a Unix socket; returns the whole answer."""
+        fields = {"path": path, "limit": seconds}
+        wait = seconds + _SLACK
+        return self.session.ask("socket", effect=effect, seconds=wait, payload=request, fields=fields).payload
+
+    def with_timeout(self, seconds: float) -> HostClient:
+        """The same host with another deadline for each request."""
+        return HostClient(self.session, seconds)
+
+
+def _entry(shown: Mapping[str, Any], payload: bytes) -> Entry:
+    content = None
+    if "at" in shown:
+        content = payload[shown["at"] : shown["at"] + shown["fact"]["size"]]
+    return Entry(shown["path"], shown["fact"], shown["mtime"], content)
+
+
+def _clean(fact: dict[str, Any]) -> dict[str, Any]:
+    """A link may lead to a name that is not UTF-8; facts are text."""
+    if "to" in fact:
+        return {
+            **fact,
+            "to": fact["to"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        }
+    return fact
+
+
+def _processes(answer: Answer) -> tuple[Process, ...]:
+    return tuple(Process(**found) for found in answer.fields["processes"])
