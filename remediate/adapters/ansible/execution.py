@@ -1,0 +1,183 @@
+"""Run one job with ansible-runner and listen until it has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remediate.adapters.ansible import private, processes
+from remediate.adapters.ansible.events import Recording
+from remediate.adapters.ansible.job import Job
+from remediate.errors import InputError
+
+# What Ansible needs of this process's environment. The rest may hold secrets, or settings that nobody
+# approved: ansible-runner writes the environment to a file.
+_PASSED = """
+    HOME USER LOGNAME LANG TZ TMPDIR XDG_RUNTIME_DIR SSH_AUTH_SOCK KRB5CCNAME
+    ANSIBLE_VAULT_PASSWORD_FILE ANSIBLE_VAULT_IDENTITY_LIST
+""".split()
+_FROM_RUNNER = """
+    ANSIBLE_CALLBACK_PLUGINS ANSIBLE_STDOUT_CALLBACK AWX_ISOLATED_DATA_DIR
+    RUNNER_OMIT_EVENTS RUNNER_ONLY_FAILED_EVENTS
+""".split()
+_FIXED = {
+    "ANSIBLE_CALLBACKS_ENABLED": "remediate_token",
+    "ANSIBLE_HOST_KEY_CHECKING": "True",
+    "ANSIBLE_INVENTORY_ENABLED": "yaml",
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_RETRY_FILES_ENABLED": "False",
+    # A task is never sent twice: the first time it may have run before the connection broke.
+    "ANSIBLE_SSH_RETRIES": "0",
+    "PYTHONUNBUFFERED": "1",
+    "LC_ALL": "C.UTF-8",
+}
+_PLUGINS = Path(__file__).parent / "plugins"
+_SKIPPED = "skipped.jsonl"
+_SOCKETS_KEPT = 86400.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one call."""
+
+    recording: Recording
+    code: int | None
+    killed: bool
+    """It did not end by itself in time."""
+    gone: bool
+    """No local process of it is left."""
+
+
+def execute(job: Job) -> Run:
+    """Run the job to its end, or to the end of its time.
+
+    Raises:
+        InputError: it can't even be prepared; nothing was started.
+    """
+    folder, secrets = private.prepare(job)
+    recording = Recording()
+    try:
+        with private.secret_pipe(folder, secrets, job.timeout) as pipe, _deadline(job) as late:
+            code = _run(job, folder, pipe, recording)
+        killed = late.is_set()
+        if (skipped := folder / _SKIPPED).is_file():
+            recording.take_skipped(skipped.read_text(encoding="utf-8"))
+        # What Ansible left running on this machine (a killed run's workers) must not act any more.
+        gone = processes.end([_mark(job)]) if killed or recording.stats is None else True
+        return Run(recording, code, killed, gone)
+    finally:
+        private.discard(folder)
+
+
+def _mark(job: Job) -> str:
+    return f"{processes.CALL}={job.call}"
+
+
+def _run(job: Job, folder: Path, pipe: Path | None, recording: Recording) -> int | None:
+    from ansible_runner import Runner, RunnerConfig
+
+    options = ["--check", "--diff"] if job.check else []
+    if pipe:
+        options += ["-e", f"@{pipe}"]
+    config: Any = RunnerConfig(
+        private_data_dir=str(folder),
+        project_dir=str(job.artefacts),
+        playbook=str(folder / "play.json"),
+        inventory=str(folder / "hosts.json"),
+        limit=f"@{folder / 'limit'}",
+        extravars=str(folder / "vars.json"),
+        tags=",".join(job.tags) or None,
+        skip_tags=",".join(job.skip_tags) or None,
+        cmdline=shlex.join(options) or None,
+        ident="run",
+        fact_cache_type="memory",
+        quiet=True,
+    )
+    config.prepare()
+    config.command[0] = str(Path(sys.executable).with_name("ansible-playbook"))
+    config.env = _environment(job, folder, config.env)
+    config.cwd = str(job.artefacts)
+    # prepare() forgets these two when there is no settings file.
+    config.suppress_output_file = config.suppress_ansible_output = True
+    runner = Runner(config, event_handler=recording.take)
+    runner.run()
+    code: int | None = runner.rc
+    return code
+
+
+def _environment(job: Job, folder: Path, prepared: dict[str, str]) -> dict[str, str]:
+    found = {k: os.environ[k] for k in _PASSED if k in os.environ}
+    found |= {k: prepared[k] for k in _FROM_RUNNER if k in prepared} | _FIXED
+    config = job.artefacts / "ansible.cfg"
+    if not config.is_file():
+        config = folder / "ansible.cfg"
+        config.touch(mode=0o600)
+    programs = [str(Path(sys.executable).parent), "/usr/local/sbin", "/usr/local/bin"]
+    if job.check:
+        found["REMEDIATE_SKIPPED"] = str(folder / _SKIPPED)
+    return found | {
+        "PATH": os.pathsep.join([*programs, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
+        "ANSIBLE_CALLBACK_PLUGINS": f"{_PLUGINS}:{found['ANSIBLE_CALLBACK_PLUGINS']}",
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_sockets(job)),
+        processes.TOKEN: job.token,
+        processes.CALL: job.call,
+    }
+
+
+def _sockets(job: Job) -> Path:
+    """Where shared SSH connections of this run live: a connection opened with less care is never reused.
+
+    The path is short, because a socket's path has at most 107 bytes.
+    """
+    base = Path(tempfile.gettempdir()) / f"remediate-{os.getuid()}"
+    folder = base / hashlib.sha256(job.token.partition(".")[0].encode()).hexdigest()[:12]
+    for path in (base, folder):
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        info = path.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+            raise InputError(f"{path}: not a private directory of this user", f"rm -r {base}")
+    for old in base.iterdir():
+        with suppress(OSError):
+            if old != folder and time.time() - old.stat().st_mtime > _SOCKETS_KEPT:
+                shutil.rmtree(old)
+    os.utime(folder)
+    return folder
+
+
+@contextmanager
+def _deadline(job: Job) -> Iterator[threading.Event]:
+    """End the job's processes when its time is over; the event tells whether that happened.
+
+    ansible-runner looks at its own timeout only every few seconds, and kills without looking whether
+    anything is left.
+    """
+    late, done = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        if not done.wait(job.timeout):
+            late.set()
+            while not processes.end([_mark(job)]) and not done.is_set():
+                pass
+
+    thread = threading.Thread(target=watch, name=f"deadline {job.token}", daemon=True)
+    thread.start()
+    try:
+        yield late
+    finally:
+        done.set()
+        thread.join()
