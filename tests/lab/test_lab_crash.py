@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import remediate
-from remediate.lab import cgroups
+from remediate.lab import cgroups, image
 from remediate.lab.hosts import Hosts
-from remediate.lab.image import layers
 from remediate.lab.layout import Layout
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -199,7 +198,13 @@ def test_a_killed_build_is_ended_and_removed(spare: Hosts, tmp_path_factory: pyt
         time.sleep(0.05)
     killed.kill()
     killed.communicate()
+    # One that nothing but the lab's own cleaning up would end.
+    group = cgroups.create(image._group(cache))
+    stubborn = subprocess.Popen([*cgroups.inside(group), "sleep", "300"])
+    while stubborn.pid not in cgroups.processes(image._group(cache)):
+        time.sleep(0.01)
     Hosts(layout, 2).down()
+    assert stubborn.wait(5) == -signal.SIGKILL
     assert [path.name for path in cache.iterdir()] == ["lock"]
     assert not [words for words in commands() if str(cache) in words]
 
@@ -207,7 +212,7 @@ def test_a_killed_build_is_ended_and_removed(spare: Hosts, tmp_path_factory: pyt
 def test_an_image_layer_whose_build_was_killed_is_not_taken_for_finished(
     spare: Hosts, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    layers("web", spare.layout.cache, quiet)
+    image.layers("web", spare.layout.cache, quiet)
     # A cache of its own, whose distribution is the real one: that takes a minute to build.
     cache = tmp_path_factory.mktemp("cache")
     for base in spare.layout.cache.glob("base-*"):

@@ -111,10 +111,15 @@ def test_hierarchies_are_mount_points() -> None:
 
 
 class _Statistics(http.server.BaseHTTPRequestHandler):
+    """A load balancer that takes web2 for down until it was asked three times."""
+
+    asked = 0
+
     def do_GET(self) -> None:
-        body = (
-            b"# pxname,svname,status,\nfront,FRONTEND,OPEN,\nweb,web1,UP,\nweb,web2,DOWN,\nweb,BACKEND,UP,\n"
-        )
+        type(self).asked += self.path == "/;csv"
+        state = "DOWN" if self.asked < 3 else "UP"
+        lines = "# pxname,svname,status,", "front,FRONTEND,OPEN,", "web,web1,UP,", f"web,web2,{state},"
+        body = "\n".join([*lines, "web,BACKEND,UP,", ""]).encode()
         self.send_response(200 if self.path == "/;csv" else 503)
         self.end_headers()
         self.wfile.write(body)
@@ -125,6 +130,7 @@ class _Statistics(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def statistics(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(_Statistics, "asked", 0)
     with http.server.HTTPServer(("127.0.0.1", 0), _Statistics) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setattr(pool, "STATS_PORT", server.server_port)
@@ -135,6 +141,15 @@ def statistics(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_the_pools_states_are_read_from_the_statistics(statistics: int) -> None:
     assert pool.states("127.0.0.1") == {"web1": "UP", "web2": "DOWN"}
     assert pool.health("127.0.0.1", statistics) == 503
+
+
+def test_settling_waits_until_the_healthy_are_up(statistics: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "health", lambda _address: 200)
+    pool.settle("127.0.0.1", {"web1": "127.0.0.1", "web2": "127.0.0.1"}, seconds=5)
+    assert _Statistics.asked == 3
+    _Statistics.asked = -1000
+    with pytest.raises(LabError, match="does not see that web2 is healthy"):
+        pool.settle("127.0.0.1", {"web2": "127.0.0.1"}, seconds=0.1)
 
 
 def test_nothing_is_waited_for_when_nothing_is_healthy(statistics: int) -> None:
