@@ -198,7 +198,7 @@ def _decide(state: RunState, cell: Cell, verdict: Verdict, step_id: str, target:
 
 @_fold.register
 def _(body: GatePassed, state: RunState, at: float) -> None:
-    state.wave, state.wave_done_at = body.wave + 1, at
+    state.wave, state.wave_done_at, state.front = body.wave + 1, at, 0
 
 
 @_fold.register

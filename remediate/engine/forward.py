@@ -23,9 +23,11 @@ def actions(state: RunState, now: float) -> list[Action]:
     unseen = [n for n in live if not state.targets[n].inspected]
     if unseen:
         return [Inspect(state.wave, n) for n in unseen]
-    for index, step in enumerate(state.plan.steps):
+    for index in range(state.front, len(state.plan.steps)):
+        step = state.plan.steps[index]
         open_ = [n for n in live if n in step.target_set and not step_done(step, state.cell(index, n))]
         if open_:
+            state.front = index
             return _step(state, index, step, open_, now)
     return _gate(state, wave.soak, now)
 

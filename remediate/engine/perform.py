@@ -1,12 +1,13 @@
-"""Performs one action: reads, writes the intent, acts, reads again, writes the outcome.
+"""Performs one action: reads, writes the intent, acts, reads again, and tells what came of it.
 
-Every function here runs on a worker thread with copies of what it needs, and speaks to the rest of the
-engine only through ``record``, which returns when the record is durable.
+Every function here runs on a worker thread with copies of what it needs. Intents are durable before the
+effect begins; everything else is returned, for the runner to record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from remediate.engine.port import Job, Port
@@ -44,6 +45,7 @@ class Each(Protocol):
     def __call__(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]: ...
 
 
+OK = Status.OK
 _FATAL = (JournalUnwritable, StaleLease)
 
 
@@ -51,6 +53,7 @@ class Performer:
     """Performs actions of one plan through a port.
 
     Args:
+        post: writes bodies soon, without waiting.
         clock: epoch seconds.
         compare: readable difference of two states, empty if they are equal.
         forward: whether a target may still go forward; asked just before its intent.
@@ -61,33 +64,42 @@ class Performer:
         plan: Plan,
         port: Port,
         record: Record,
+        post: Callable[[Sequence[Body]], None],
         each: Each,
         clock: Callable[[], float],
         compare: Callable[[State, State], str],
         forward: Callable[[str], bool],
     ) -> None:
         self._forward = forward
-        self._plan, self._port, self._record = plan, port, record
+        self._plan, self._port, self._record, self._post = plan, port, record, post
         self._each, self._clock, self._compare = each, clock, compare
 
-    def inspect(self, wave: int, job: Job) -> None:
+    def inspect(self, wave: int, job: Job) -> list[Body]:
         """Before the first step on a target: is it still what was approved?"""
         try:
             difference = self._drift(job.known, self._port.inspect(job.target))
         except Exception as error:
             difference = f"it can't be read: {_words(error)}"
-        self._record(Inspected(wave=wave, target=job.target, ok=not difference, difference=difference))
+        return [Inspected(wave=wave, target=job.target, ok=not difference, difference=difference)]
 
-    def apply(self, step: str, jobs: Sequence[Job]) -> None:
+    def apply(self, step: str, jobs: Sequence[Job]) -> list[Body]:
         """Intent, effect, outcome, for all jobs of one step."""
         if reason := self._port.authorise(self._clock()):
-            self._record(*[self._held(Verb.APPLY, step, j, reason) for j in jobs])
-            return
+            return [self._held(Verb.APPLY, step, j, reason) for j in jobs]
         ready, before, held = self._ready(step, jobs)
         ready = [j for j in ready if self._forward(j.target)]
-        self._record(*held, *[self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready])
-        if ready:
-            self._act(Verb.APPLY, step, ready, self._port.apply)
+        if not ready:
+            return held
+        self._record(*[self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready])
+        outcomes = self._act(Verb.APPLY, step, ready, self._port.apply)
+        done = [
+            _with_data(j, o.result) for j, o in zip(ready, outcomes, strict=True) if o.result.status is OK
+        ]
+        if not done:
+            return [*held, *outcomes]
+        # What is known must not wait for a verification that may take minutes.
+        self._post([*held, *outcomes])
+        return self.verify(step, done)
 
     def _ready(self, step: str, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, State], list[Body]]:
         ready: list[Job] = []
@@ -109,7 +121,7 @@ class Performer:
         step: str,
         jobs: Sequence[Job],
         effect: Callable[[str, Sequence[Job]], Mapping[str, Result]],
-    ) -> None:
+    ) -> list[Outcome]:
         began = self._clock()
         try:
             results = effect(step, jobs)
@@ -119,12 +131,10 @@ class Performer:
         missing = Result(status=Status.IN_DOUBT, summary="no word of it came back")
         known = [results.get(j.target, missing) for j in jobs]
         seen = self._observe(step, jobs)
-        self._record(
-            *[
-                self._outcome(verb, step, j, result, after, took)
-                for j, result, after in zip(jobs, known, seen, strict=True)
-            ]
-        )
+        return [
+            self._outcome(verb, step, j, result, after, took)
+            for j, result, after in zip(jobs, known, seen, strict=True)
+        ]
 
     def _outcome(
         self, verb: Verb, step: str, job: Job, result: Result, after: State | Exception, took: float
@@ -153,7 +163,7 @@ class Performer:
             return ""
         return self._compare({k: job.before.get(k) for k in after}, after)
 
-    def verify(self, step: str, jobs: Sequence[Job]) -> None:
+    def verify(self, step: str, jobs: Sequence[Job]) -> list[Body]:
         """Read-back and checks; what can't be checked has failed."""
         began = self._clock()
         try:
@@ -163,20 +173,18 @@ class Performer:
             results = {j.target: (bad,) for j in jobs}
         took = round(self._clock() - began, 3)
         none = (CheckResult(title="verification", ok=False, expected="an answer", actual="none"),)
-        self._record(
-            *[
-                Verified(
-                    step=step,
-                    target=j.target,
-                    attempt=j.attempt,
-                    results=results.get(j.target, none),
-                    seconds=took,
-                )
-                for j in jobs
-            ]
-        )
+        return [
+            Verified(
+                step=step,
+                target=j.target,
+                attempt=j.attempt,
+                results=results.get(j.target, none),
+                seconds=took,
+            )
+            for j in jobs
+        ]
 
-    def probe(self, step: str, job: Job) -> None:
+    def probe(self, step: str, job: Job) -> list[Body]:
         """In doubt: first make sure that the attempt is dead, then look."""
         verdict, evidence, after = Verdict.UNKNOWN, "", None
         try:
@@ -188,7 +196,7 @@ class Performer:
                 verdict, evidence = found.verdict, found.evidence
         except Exception as error:
             verdict, evidence, after = Verdict.UNKNOWN, _words(error), None
-        self._record(
+        return [
             Probed(
                 verb=Verb.APPLY,
                 step=step,
@@ -198,23 +206,25 @@ class Performer:
                 evidence=evidence,
                 after=after,
             )
-        )
+        ]
 
-    def undo(self, step: str, jobs: Sequence[Job]) -> None:
+    def undo(self, step: str, jobs: Sequence[Job]) -> list[Body]:
         """Take a step back where the state is the one that this run left; else hold it back."""
         ready: list[Job] = []
-        bodies: list[Body] = []
+        intents: list[Body] = []
+        held: list[Body] = []
         for job, seen in zip(jobs, self._quiet(step, jobs), strict=True):
             if isinstance(seen, Exception):
-                bodies.append(Unread(target=job.target, why=_words(seen)))
+                held.append(Unread(target=job.target, why=_words(seen)))
             elif difference := self._foreign(job, seen):
-                bodies.append(self._held(Verb.UNDO, step, job, difference))
+                held.append(self._held(Verb.UNDO, step, job, difference))
             else:
                 ready.append(job)
-                bodies.append(self._intent(Verb.UNDO, step, job, seen))
-        self._record(*bodies)
-        if ready:
-            self._act(Verb.UNDO, step, ready, self._port.undo)
+                intents.append(self._intent(Verb.UNDO, step, job, seen))
+        if not ready:
+            return held
+        self._record(*intents)
+        return [*held, *self._act(Verb.UNDO, step, ready, self._port.undo)]
 
     def _quiet(self, step: str, jobs: Sequence[Job]) -> list[State | Exception]:
         def look(job: Job) -> State | Exception:
@@ -227,14 +237,13 @@ class Performer:
 
         return self._each(look, jobs)
 
-    def settle(self, job: Job, final: Final) -> None:
+    def settle(self, job: Job, final: Final) -> list[Body]:
         """Read a target back over a fresh session and say where it ended."""
         try:
             state = self._port.read_back(job.target)
             results = self._port.accept(job.target) if final is Final.NEW else ()
         except Exception as error:
-            self._record(Unread(target=job.target, why=_words(error)))
-            return
+            return [Unread(target=job.target, why=_words(error))]
         expected = job.known if final is Final.NEW else job.original
         difference = self._drift(expected, state)
         bad = [r for r in results if not r.ok]
@@ -247,7 +256,7 @@ class Performer:
             evidence = f"{len(state)} facts read back over a fresh session are as "
             evidence += "this run left them" if final is Final.NEW else "they were before the run"
             body = Settled(target=job.target, final=final, evidence=evidence, results=results)
-        self._record(body)
+        return [body]
 
     def _observe(self, step: str, jobs: Sequence[Job]) -> list[State | Exception]:
         def look(job: Job) -> State | Exception:
@@ -272,6 +281,10 @@ class Performer:
     @staticmethod
     def _held(verb: Verb, step: str, job: Job, difference: str) -> Held:
         return Held(verb=verb, step=step, target=job.target, difference=difference)
+
+
+def _with_data(job: Job, result: Result) -> Job:
+    return replace(job, data={**job.data, **result.data})
 
 
 def failure(error: Exception) -> Result:

@@ -7,6 +7,7 @@ folds the same events and goes on.
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ class Recorder(Protocol):
     def record(self, *bodies: Body) -> None:
         """Durable and delivered on return."""
 
-    def poll(self) -> None:
-        """Deliver what others wrote."""
+    def post(self, bodies: Sequence[Body], then: Callable[[BaseException | None], None]) -> None:
+        """Write and deliver soon, then call ``then``. Without bodies: deliver what others wrote."""
 
 
 class Pool(Protocol):
@@ -67,27 +68,41 @@ class Done:
 
 
 Message = list[Event] | Done
+#: Performs a step on jobs and gives what is left to record.
+Work = Callable[[str, Sequence[Job]], list[Body]]
 
 
 class ThreadPool:
     """Threads: ``parallel`` actions at once, and as many reads within batches."""
 
     def __init__(self, parallel: int) -> None:
-        self._actions = ThreadPoolExecutor(parallel, thread_name_prefix="action")
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"action-{n}", daemon=True) for n in range(parallel)
+        ]
+        for thread in self._threads:
+            thread.start()
         self._reads = ThreadPoolExecutor(parallel, thread_name_prefix="read")
 
     def start(self, work: Callable[[], None]) -> None:
         """See `Pool.start`."""
-        self._actions.submit(work)
+        self._work.put(work)
 
     def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
         """See `Pool.each`."""
         return [work(jobs[0])] if len(jobs) == 1 else list(self._reads.map(work, jobs))
 
     def close(self) -> None:
-        """Wait for what runs; nothing new is begun."""
-        self._actions.shutdown(wait=True, cancel_futures=True)
+        """Wait for what runs, then stop the threads."""
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
         self._reads.shutdown(wait=True, cancel_futures=True)
+
+    def _loop(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
 
 
 class QueueInbox:
@@ -138,7 +153,9 @@ class Runner:
         self._plan, self._state, self._port = plan, state, port
         self._recorder, self._inbox, self._pool, self._clock = recorder, inbox, pool, clock
         self._observe, self._interrupted, self._heartbeat = observe, interrupted, heartbeat
-        self._perform = Performer(plan, port, recorder.record, pool.each, clock, compare, self._forward)
+        self._perform = Performer(
+            plan, port, recorder.record, self._later, pool.each, clock, compare, self._forward
+        )
         self._busy: set[str] = set()
         """One action at a time on a target: what is under way may not have an event yet."""
         self._progress_every, self._progress_at = progress_every, clock() + progress_every
@@ -180,7 +197,7 @@ class Runner:
         if now - self._polled >= POLL:
             self._polled = now
             self._heartbeat()
-            self._recorder.poll()
+            self._post((), ())
         if now >= self._progress_at:
             self._progress_at = now + self._progress_every
             self._recorder.record(Progress(text=progress(self._state)))
@@ -225,7 +242,7 @@ class Runner:
         step: str,
         targets: tuple[str, ...],
         attempt: int,
-        work: Callable[[str, Sequence[Job]], None],
+        work: Work,
     ) -> None:
         index = self._plan.step_index[step]
         jobs = [self._job(index, t, attempt) for t in targets if t not in self._busy]
@@ -235,21 +252,29 @@ class Runner:
             for job in jobs:
                 self._go(step, [job], work)
 
-    def _go(self, step: str, jobs: Sequence[Job], work: Callable[[str, Sequence[Job]], None]) -> None:
+    def _go(self, step: str, jobs: Sequence[Job], work: Work) -> None:
         targets = tuple(j.target for j in jobs)
         if self._busy.intersection(targets):
             return
         self._busy.update(targets)
 
         def task() -> None:
-            error: BaseException | None = None
             try:
-                work(step, jobs)
-            except BaseException as caught:
-                error = caught
-            self._inbox.put(Done(targets, error))
+                bodies = work(step, jobs)
+            except BaseException as error:
+                self._inbox.put(Done(targets, error))
+            else:
+                self._post(bodies, targets)
 
         self._pool.start(task)
+
+    def _post(self, bodies: Sequence[Body], targets: tuple[str, ...]) -> None:
+        """Record, and only when that is folded let go of the targets: else they would be acted on again."""
+        self._recorder.post(bodies, lambda error: self._inbox.put(Done(targets, error)))
+
+    def _later(self, bodies: Sequence[Body]) -> None:
+        """Record without waiting. If that fails, so does the record that waits behind it."""
+        self._recorder.post(bodies, lambda _: None)
 
     def _job(self, index: int, target: str, attempt: int) -> Job:
         cell, state = self._state.cell(index, target), self._state.targets[target]

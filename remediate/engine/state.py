@@ -81,6 +81,8 @@ class RunState:
     started_at: float = 0.0
     wave: int = 0
     """The wave that is under way: gates passed so far."""
+    front: int = 0
+    """The first step of the wave that may be open; what is done stays done, so none before it is asked."""
     wave_done_at: float = 0.0
     begun: set[tuple[int, int]] = field(default_factory=set)
     """(wave, step) pairs with an effect: what an undo of everything would have to walk back."""

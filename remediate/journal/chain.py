@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from remediate.model.base import canonical, sha256
+from remediate.model.base import sha256
 
 GENESIS = "0" * 64
 
 
 def record_hash(prev: str, seq: int, run: str, number: int, at: float, body: str) -> str:
-    """SHA-256 over the previous hash and the canonical record; ``body`` is its stored JSON text."""
-    return sha256(prev.encode() + canonical([seq, run, number, at, body]))
+    """SHA-256 over the previous hash and the record; ``body`` is its stored JSON text.
+
+    The fields before the body hold no line break, so the parts can't be told apart in two ways.
+    """
+    return sha256(f"{prev}\n{seq}\n{run}\n{number}\n{at!r}\n{body}".encode())
 
 
 def broken(rows: Iterable[tuple[int, str, int, float, str, str, str]]) -> list[str]:

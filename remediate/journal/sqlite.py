@@ -14,8 +14,7 @@ from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
 from remediate.journal.chain import GENESIS, broken, record_hash
 from remediate.journal.holder import certainly_dead
 from remediate.journal.interface import Held, Lease
-from remediate.model.base import canonical
-from remediate.model.event import BODY, Body, Event
+from remediate.model.event import BODY, Body, Event, Revoked, RunStarted
 
 FORMAT = "1"
 
@@ -32,6 +31,22 @@ CREATE TABLE runners (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT,
 CREATE TABLE locks (target TEXT PRIMARY KEY, run TEXT NOT NULL) STRICT;
 """
 
+_TAIL = """
+SELECT coalesce((SELECT max(seq) FROM events), 0),
+       coalesce((SELECT hash FROM events ORDER BY seq DESC LIMIT 1), ''),
+       coalesce((SELECT max(number) FROM events WHERE run = ?), 0)
+"""
+# Compare and append in one statement, which is its own transaction: it writes nothing unless the caller
+# still has the lease and nobody else appended since the caller read the tail. One statement also because
+# each gives up the interpreter's lock, and beside many workers it takes milliseconds to get that back.
+_APPEND = """
+INSERT INTO events (seq, run, number, at, kind, plan, body, prev, hash)
+SELECT value ->> 0, ?1, value ->> 1, ?2, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+FROM json_each(?3)
+WHERE (SELECT coalesce(max(seq), 0) FROM events) = ?4
+  AND (?5 IS NULL OR (SELECT epoch FROM runners WHERE run = ?1) = ?5)
+"""
+
 _OPEN_TO_ALL = frozenset({"requested", "decided", "revoked"})
 
 
@@ -41,6 +56,7 @@ class SqliteJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mutex = threading.Lock()
+        self._tails: dict[str, tuple[int, str, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -62,32 +78,26 @@ class SqliteJournal:
         """See `Journal.append`."""
         if lease is None and (closed := {b.kind for b in bodies} - _OPEN_TO_ALL):
             raise StaleLease(f"{', '.join(sorted(closed))}: only the run's own runner may record this")
-        with self._write() as db:
-            if lease is not None:
-                self._fence(db, lease)
-            seq, prev = db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone() or (
-                0,
-                GENESIS,
-            )
-            row = db.execute("SELECT max(number) FROM events WHERE run = ?", (run,)).fetchone()
-            number = row[0] or 0
-            events: list[Event] = []
-            for body in bodies:
-                seq, number = seq + 1, number + 1
-                text = canonical(body.model_dump(mode="json")).decode()
-                hash_ = record_hash(prev, seq, run, number, at, text)
-                plan = getattr(body, "plan", None)
-                db.execute(
-                    "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
-                    (seq, run, number, at, body.kind, plan, text, prev, hash_),
-                )
-                events.append(
-                    Event.model_construct(
-                        seq=seq, run=run, number=number, at=at, body=body, prev=prev, hash=hash_
-                    )
-                )
-                prev = hash_
-        return events
+        if not bodies:
+            return []
+        with self._mutex:
+            while True:
+                seq, prev, number = self._tails.get(run) or self._read_tail(run)
+                rows, events = _chain(run, bodies, at, seq, prev or GENESIS, number)
+                epoch = lease.epoch if lease is not None else None
+                done = self._execute(_APPEND, (run, at, json.dumps(rows), seq, epoch))
+                if done.rowcount == len(rows):
+                    last = events[-1]
+                    # The tail of any other run in this process is stale now: they share one chain.
+                    self._tails = {run: (last.seq, last.hash, last.number)}
+                    return events
+                self._tails = {}
+                if lease is not None:
+                    self._fence(lease)
+
+    def _read_tail(self, run: str) -> tuple[int, str, int]:
+        row: tuple[int, str, int] = self._execute(_TAIL, (run,)).fetchone()
+        return row
 
     def events(self, run: str, after: int = 0) -> list[Event]:
         """See `Journal.events`."""
@@ -132,14 +142,14 @@ class SqliteJournal:
     def renew(self, lease: Lease, at: float, ttl: float) -> None:
         """See `Journal.renew`."""
         with self._write() as db:
-            self._fence(db, lease)
+            self._fence(lease)
             db.execute("UPDATE runners SET expires = ? WHERE run = ?", (at + ttl, lease.run))
 
     def release(self, lease: Lease, keep: Iterable[str] = ()) -> None:
         """See `Journal.release`."""
         kept = set(keep)
         with self._write() as db:
-            self._fence(db, lease)
+            self._fence(lease)
             db.execute("UPDATE runners SET holder = NULL, expires = NULL WHERE run = ?", (lease.run,))
             for (target,) in db.execute("SELECT target FROM locks WHERE run = ?", (lease.run,)).fetchall():
                 if target not in kept:
@@ -168,14 +178,22 @@ class SqliteJournal:
                 "use the version of remediate that wrote it to finish its runs",
             )
 
-    @staticmethod
-    def _fence(db: sqlite3.Connection, lease: Lease) -> None:
-        row = db.execute("SELECT epoch FROM runners WHERE run = ?", (lease.run,)).fetchone()
+    def _execute(self, sql: str, args: tuple[object, ...]) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, args)
+        except sqlite3.Error as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: sqlite3.Error) -> JournalUnwritable:
+        return JournalUnwritable(
+            f"the journal {self.path} can't be written: {error}",
+            "mend the disk, then take the run up again with `remediate run`",
+        )
+
+    def _fence(self, lease: Lease) -> None:
+        row = self._db.execute("SELECT epoch FROM runners WHERE run = ?", (lease.run,)).fetchone()
         if row is None or row[0] != lease.epoch:
-            raise StaleLease(
-                f"another runner took over run {lease.run}; this one wrote nothing and stops",
-                f"follow the other with `remediate watch {lease.run}`",
-            )
+            raise _stale(lease)
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -190,10 +208,7 @@ class SqliteJournal:
                         self._db.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise JournalUnwritable(
-                    f"the journal {self.path} can't be written: {error}",
-                    "mend the disk, then take the run up again with `remediate run`",
-                ) from error
+                raise self._unwritable(error) from error
 
     def _read(self, sql: str, args: tuple[object, ...]) -> list[tuple[str, ...]]:
         with self._mutex:
@@ -203,7 +218,28 @@ class SqliteJournal:
         sql = f"SELECT seq, run, number, at, body, prev, hash FROM events {where}"  # noqa: S608 - constants
         with self._mutex:
             rows = self._db.execute(sql, args).fetchall()
-        return [
-            Event(seq=s, run=r, number=n, at=a, body=BODY.validate_python(json.loads(b)), prev=p, hash=h)
-            for s, r, n, a, b, p, h in rows
-        ]
+        return [Event(s, r, n, a, BODY.validate_json(b), p, h) for s, r, n, a, b, p, h in rows]
+
+
+def _chain(
+    run: str, bodies: Sequence[Body], at: float, seq: int, prev: str, number: int
+) -> tuple[list[tuple[object, ...]], list[Event]]:
+    """Rows and events that follow this tail."""
+    rows: list[tuple[object, ...]] = []
+    events: list[Event] = []
+    for body in bodies:
+        seq, number = seq + 1, number + 1
+        text = body.model_dump_json()
+        hash_ = record_hash(prev, seq, run, number, at, text)
+        plan = body.plan if isinstance(body, RunStarted | Revoked) else None
+        rows.append((seq, number, body.kind, plan, text, prev, hash_))
+        events.append(Event(seq, run, number, at, body, prev, hash_))
+        prev = hash_
+    return rows, events
+
+
+def _stale(lease: Lease) -> StaleLease:
+    return StaleLease(
+        f"another runner took over run {lease.run}; this one wrote nothing and stops",
+        f"follow the other with `remediate watch {lease.run}`",
+    )

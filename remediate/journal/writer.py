@@ -5,13 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from typing import NamedTuple
 
 from remediate.journal.interface import Journal, Lease
 from remediate.model.event import Body, Event
 
-_STOP = None
+#: Called when the records are durable and delivered, or with the reason why they never will be.
+Then = Callable[[BaseException | None], None]
 _BATCH = 512
+
+
+class _Item(NamedTuple):
+    bodies: Sequence[Body]
+    then: Then
 
 
 class Writer:
@@ -33,7 +39,7 @@ class Writer:
     ) -> None:
         self._journal, self._lease, self._clock, self._deliver = journal, lease, clock, deliver
         self._last = after
-        self._queue: queue.SimpleQueue[tuple[Sequence[Body], Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._loop, name="journal-writer", daemon=True)
         self._thread.start()
@@ -45,45 +51,47 @@ class Writer:
             StaleLease: another runner took over.
             JournalUnwritable: they are not written, and nothing more will be.
         """
-        done: Future[None] = Future()
-        self._queue.put((bodies, done))
-        done.result()
+        written = threading.Lock()
+        written.acquire()
+        problem: list[BaseException | None] = []
 
-    def poll(self) -> None:
-        """Deliver what other processes wrote meanwhile (requests, decisions)."""
-        self.record()
+        def then(error: BaseException | None) -> None:
+            problem.append(error)
+            written.release()
+
+        self.post(bodies, then)
+        written.acquire()
+        if problem[0] is not None:
+            raise problem[0]
+
+    def post(self, bodies: Sequence[Body], then: Then) -> None:
+        """Write these soon; ``then`` is called on the writer's thread. Without bodies: only look what
+        other processes wrote meanwhile (requests, decisions)."""
+        self._queue.put(_Item(bodies, then))
 
     def close(self) -> None:
         """Write what is queued, then stop."""
-        self._queue.put(_STOP)
+        self._queue.put(None)
         self._thread.join()
 
     def _loop(self) -> None:
-        while (item := self._queue.get()) is not _STOP:
-            batch = [item]
-            stop = False
-            while len(batch) < _BATCH and not self._queue.empty():
-                more = self._queue.get()
-                if more is _STOP:
-                    stop = True
-                    break
-                batch.append(more)
-            self._write(batch)
-            if stop:
-                return
+        stop = False
+        while not stop:
+            items = [self._queue.get()]
+            while len(items) < _BATCH and not self._queue.empty():
+                items.append(self._queue.get())
+            stop = None in items
+            self._write([item for item in items if item is not None])
 
-    def _write(self, batch: list[tuple[Sequence[Body], Future[None]]]) -> None:
+    def _write(self, batch: list[_Item]) -> None:
         try:
             if self._failed is not None:
                 raise self._failed
-            self._commit([body for bodies, _ in batch for body in bodies])
+            self._commit([body for item in batch for body in item.bodies])
         except BaseException as error:  # every caller has to hear of it: none of them may act
             self._failed = error
-            for _, done in batch:
-                done.set_exception(error)
-        else:
-            for _, done in batch:
-                done.set_result(None)
+        for item in batch:
+            item.then(self._failed)
 
     def _commit(self, bodies: list[Body]) -> None:
         run = self._lease.run

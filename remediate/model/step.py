@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from remediate.errors import InputError
 from remediate.model.base import Duration, Frozen, State
@@ -75,7 +75,7 @@ class Result(Frozen):
     changed: bool = True
     summary: str = ""
     detail: str = ""
-    data: dict[str, JsonValue] = {}
+    data: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Probe(Frozen):

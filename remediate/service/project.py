@@ -1,0 +1,124 @@
+"""An opened project: its settings, journal, secrets and places. Made once per command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remediate.config import Config, find_project, load_config
+from remediate.credentials import Credentials
+from remediate.errors import InputError
+from remediate.journal.sqlite import SqliteJournal
+from remediate.service.identity import logins, whoami
+
+if TYPE_CHECKING:
+    from remediate.calendar import Calendar
+    from remediate.tickets.interface import TicketSystem
+
+
+@dataclass
+class Project:
+    """A folder with a `remediate.toml` and all that belongs to it.
+
+    ``clock`` gives epoch seconds; tests put their own in.
+    """
+
+    config: Config
+    clock: Callable[[], float] = time.time
+    credentials: Credentials = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.credentials = Credentials(self.config)
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> Project:
+        """The project in this folder, or the nearest one above the current folder.
+
+        Raises:
+            InputError: there is none, or its settings are wrong.
+        """
+        load_extensions()
+        return cls(load_config(find_project(folder)))
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.config.root
+
+    @cached_property
+    def journal(self) -> SqliteJournal:
+        """The journal, opened when first needed."""
+        return SqliteJournal(self.config.journal_path)
+
+    @cached_property
+    def tickets(self) -> TicketSystem:
+        """The ticket system that the settings name."""
+        from remediate.service.ticketing import open_tickets
+
+        return open_tickets(self.config, self.credentials)
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Freezes of all calendar files.
+
+        Raises:
+            InputError: one of them can't be read; never taken for "no freeze".
+        """
+        from remediate.calendar import load_freezes
+
+        section = self.config.calendar
+        return load_freezes([self.config.path(p) for p in section.freezes], self.config.timezone)
+
+    @property
+    def me(self) -> str:
+        """The person at the keyboard."""
+        return whoami(self.config)
+
+    @property
+    def my_logins(self) -> tuple[str, ...]:
+        """All names of the person at the keyboard."""
+        return logins()
+
+    def run_folder(self, run: str) -> Path:
+        """Where a run keeps its plan, artefact copies and backups; mode 0700."""
+        folder = self.config.state / "runs" / run
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def find_run(self, run: str) -> str:
+        """The full id of a run; a unique beginning is enough, ``last`` is the newest.
+
+        Raises:
+            InputError: no such run, or more than one.
+        """
+        runs = self.journal.runs()
+        if run == "last" and runs:
+            return runs[-1]
+        matches = [r for r in runs if r == run] or [r for r in runs if r.startswith(run)]
+        if len(matches) == 1:
+            return matches[0]
+        advice = "`remediate runs` lists them"
+        raise InputError(f"{'several runs begin' if matches else 'no run begins'} with {run!r}", advice)
+
+    def scrub(self, text: str) -> str:
+        """The text without any secret that this process knows."""
+        return self.credentials.scrubber.scrub(text)
+
+
+def load_extensions() -> None:
+    """Import the built-in step types and checks, and those that installed packages bring."""
+    import remediate.authoring  # noqa: F401 - defining a step type registers it
+
+    for entry in entry_points(group="remediate.steps"):
+        try:
+            entry.load()
+        except Exception as error:
+            raise InputError(
+                f"the extension {entry.name} ({entry.value}) can't be loaded: {error}",
+                "upgrade or remove the package that brings it",
+            ) from error
