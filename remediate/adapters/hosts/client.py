@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from remediate.adapters.hosts.access import Access, access
@@ -11,20 +13,24 @@ from remediate.adapters.hosts.local import LocalPipe
 from remediate.adapters.hosts.session import Answer, Session
 from remediate.adapters.hosts.values import (
     Change,
+    Deb,
     Entry,
     Found,
     Grabbed,
     JobState,
     JobStatus,
     Outcome,
+    Pending,
     Process,
     outcome,
 )
 from remediate.errors import InDoubt, StepFailed
-from remediate.model.base import State
+from remediate.model.base import State, sha256
 from remediate.model.step import Context
 from remediate.model.target import Target
 
+_NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 #: Bytes in one request or answer; a longer file travels in parts.
 PART = 4 << 20
 #: Contents that come along with one look at many files.
@@ -36,6 +42,7 @@ _SLACK = 15.0
 #: Deadlines of one request that looks, that simulates, that changes; never more than the context's timeout.
 _LOOK = 60.0
 _SIMULATE = 180.0
+_FETCH = 900.0
 _PUT = 120.0
 
 
@@ -120,7 +127,7 @@ class HostClient:
         """What is at these paths with everything below; contents come along until ``room`` bytes are full."""
         answer = self._read("grab", paths=list(paths), room=room)
         return tuple(
-            Grabbed(one["path"], one["fact"], tuple(_entry(e, answer.payload) for e in one["entries"]))
+            Grabbed(one["path"], _clean(one["fact"]), _entries(one["entries"], answer.payload))
             for one in answer.fields["found"]
         )
 
@@ -138,6 +145,21 @@ class HostClient:
                 raise StepFailed(f"{self.session.name}: {path} is longer than {limit} bytes")
             if len(part) < PART:
                 return bytes(content)
+
+    @contextmanager
+    def debs(self, wanted: Iterable[tuple[str, str, str]]) -> Iterator[tuple[Deb, ...]]:
+        """Package files (name, version, architecture or ""), fetched by the host; there for the block.
+
+        Raises:
+            StepFailed: one can't be had, or is damaged.
+        """
+        fields = self._read("fetch", _FETCH, wanted=[list(one) for one in wanted]).fields
+        try:
+            yield tuple(Deb(**{**one, "conffiles": tuple(one["conffiles"])}) for one in fields["debs"])
+        finally:
+            # The agent would do it at its end as well.
+            with suppress(StepFailed):
+                self._read("discard", folder=fields["folder"])
 
     def query(
         self, argv: Sequence[str], seconds: float = 60.0, env: Mapping[str, str] | None = None
@@ -225,7 +247,7 @@ class HostClient:
             InDoubt: it may have been started, and its end was not seen; `job_status` can tell.
         """
         limit = seconds or self.timeout
-        job = name or token
+        job = job_name(name or token)
         fields = self._change(
             "launch",
             seconds=_TURN + _SLACK,
@@ -251,14 +273,19 @@ class HostClient:
 
     def job_status(self, name: str) -> JobStatus:
         """What became of a job."""
-        fields = self._read("status", name=name).fields
+        fields = self._read("status", name=job_name(name)).fields
         state = JobState(fields["state"])
         seen = outcome((), fields) if state is not JobState.UNKNOWN else None
         return JobStatus(state, seen, bool(fields.get("begun", True)), str(fields["boot"]))
 
     def alive(self, token: str) -> tuple[Process, ...]:
         """Processes of this attempt that still live."""
-        return _processes(self._read("alive", token=token))
+        return self.pending(token).processes
+
+    def pending(self, token: str) -> Pending:
+        """What is left of this attempt. A process of a job that has ended is a daemon that it left behind."""
+        answer = self._read("pending", token=token)
+        return Pending(_processes(answer), tuple(answer.fields["running"]), tuple(answer.fields["vanished"]))
 
     def kill(self, token: str, grace: float = 5.0, limit: float = 20.0) -> tuple[Process, ...]:
         """End all processes of this attempt; returns those that would not die, so none means: confirmed dead.
@@ -285,11 +312,23 @@ class HostClient:
         return HostClient(self.session, seconds)
 
 
-def _entry(shown: Mapping[str, Any], payload: bytes) -> Entry:
-    content = None
-    if "at" in shown:
-        content = payload[shown["at"] : shown["at"] + shown["fact"]["size"]]
-    return Entry(shown["path"], shown["fact"], shown["mtime"], content)
+def job_name(text: str) -> str:
+    """A name that any host takes: text that isn't one is made so, and stays different from others."""
+    if _NAME.match(text):
+        return text
+    return f"{_NO_NAME.sub('_', text)[:150]}-{sha256(text.encode())[:16]}".lstrip(".")
+
+
+def _entries(shown: Iterable[Mapping[str, Any]], payload: bytes) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
+            one["path"],
+            one["fact"],
+            one["mtime"],
+            payload[one["at"] : one["at"] + one["fact"]["size"]] if "at" in one else None,
+        )
+        for one in shown
+    )
 
 
 def _clean(fact: dict[str, Any]) -> dict[str, Any]:

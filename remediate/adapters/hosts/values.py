@@ -75,6 +75,15 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What is left of an attempt: processes that live, jobs that run, jobs that were killed on the way."""
+
+    processes: tuple[Process, ...]
+    running: tuple[str, ...]
+    vanished: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What apt would do to one package; ``old`` is empty for a new one."""
 
@@ -83,6 +92,18 @@ class Change:
     new: str
     verb: str = "Inst"
     arch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deb:
+    """A package file that the host has fetched; ``conffiles`` are the configuration files that it brings."""
+
+    name: str
+    version: str
+    arch: str
+    path: str
+    sha256: str
+    conffiles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

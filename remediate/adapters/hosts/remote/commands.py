@@ -131,10 +131,12 @@ class Follower:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def run_captured(argv: "Sequence[str]", env: "Mapping[str, str]", seconds: float) -> "dict[str, Any]":
+def run_captured(
+    argv: "Sequence[str]", env: "Mapping[str, str]", seconds: float, cwd: str = "/"
+) -> "dict[str, Any]":
     """Run a command to its end and tell everything about it."""
     began = time.monotonic()
-    process = start(argv, env)
+    process = start(argv, env, cwd)
     follower = Follower(process, seconds)
     with process:
         code = follower.follow()

@@ -13,10 +13,11 @@ if MYPY:
     from collections.abc import Iterable
     from typing import Any
 
-_PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?$")
+PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?$")
 _UNIT = re.compile(r"^[A-Za-z0-9:_.@\\-]+$")
-_VERSION = re.compile(r"^[A-Za-z0-9.+~:-]+$")
+VERSION = re.compile(r"^[A-Za-z0-9.+~:-]+$")
 _MARKS = "/var/lib/apt/extended_states"
+_CONFFILE = re.compile(r"^ (/.*?) (?:[0-9a-f]{32}|newconffile)(?: [a-z-]+)*$")
 #: As in ``Inst shop [1.0-1] (1.1-1 remediate-lab:localhost [all])`` of ``apt-get --simulate``.
 _ACTION = re.compile(r"^(Inst|Remv) (\S+) (?:\[([^\]]*)\] ?)?(?:\((\S+) .*\[(\S+)\]\))?")
 _simulated: "dict[tuple[object, ...], list[dict[str, str]]]" = {}
@@ -29,7 +30,7 @@ def _run(argv: "list[str]", fine: "tuple[int, ...]" = (0,)) -> str:
     return str(answer["stdout"])
 
 
-def _checked(names: "Iterable[str]", pattern: "re.Pattern[str]", what: str) -> "list[str]":
+def checked(names: "Iterable[str]", pattern: "re.Pattern[str]", what: str) -> "list[str]":
     """Names that can't be taken for an option or a pattern."""
     listed = list(names)
     for name in listed:
@@ -45,7 +46,7 @@ def files(paths: "Iterable[str]") -> "dict[str, Any]":
 
 def packages(names: "Iterable[str]") -> "dict[str, Any]":
     """Version, dpkg's status and apt's mark of each package; and its configuration files' names."""
-    wanted = _checked(names, _PACKAGE, "package name")
+    wanted = checked(names, PACKAGE, "package name")
     if not wanted:
         return {}
     form = "\x1f".join(["${binary:Package}", "${Package}", "${Version}", "${Status}", "${Conffiles}\x1e"])
@@ -66,8 +67,8 @@ def packages(names: "Iterable[str]") -> "dict[str, Any]":
 
 
 def _conffiles(text: str) -> "list[str]":
-    """Paths out of dpkg's ``Conffiles`` field; those marked as removed on upgrade count as well."""
-    return [line.strip().split(" ")[0] for line in text.splitlines() if line.strip().startswith("/")]
+    """Paths out of dpkg's ``Conffiles`` field: each with a hash and maybe flags behind it."""
+    return [match.group(1) for match in map(_CONFFILE.match, text.splitlines()) if match]
 
 
 def _automatic() -> "set[str]":
@@ -86,7 +87,7 @@ def _fields(stanza: str) -> "list[tuple[str, str]]":
 
 def services(names: "Iterable[str]") -> "dict[str, Any]":
     """How each unit is loaded, enabled and active; no process numbers, no times."""
-    wanted = _checked(names, _UNIT, "unit name")
+    wanted = checked(names, _UNIT, "unit name")
     if not wanted:
         return {}
     properties = "--property=LoadState,UnitFileState,ActiveState"
@@ -107,8 +108,8 @@ def simulate(wanted: "dict[str, str]", options: "list[str]") -> "list[dict[str, 
 
     The answer is kept for as long as neither the installed packages nor the known ones change.
     """
-    _checked(wanted, _PACKAGE, "package name")
-    _checked(wanted.values(), _VERSION, "version")
+    checked(wanted, PACKAGE, "package name")
+    checked(wanted.values(), VERSION, "version")
     goals = sorted(f"{name}={version}" for name, version in wanted.items())
     key = (tuple(goals), tuple(options), _changed("/var/lib/dpkg/status"), _changed("/var/lib/apt/lists"))
     if key not in _simulated:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import select
-import shutil
 import stat
 import time
 from contextlib import suppress
@@ -82,6 +81,8 @@ def launch(
     """
     folder = _folder(name)
     if again and status(name)["state"] in ("ended", "vanished"):
+        import shutil
+
         shutil.rmtree(folder)
     try:
         os.mkdir(folder, 0o700)
@@ -210,9 +211,15 @@ def _sessions(token: str) -> "set[int]":
     return found
 
 
-def alive(token: str) -> "list[dict[str, Any]]":
-    """Processes of this attempt that still live."""
-    return processes.describe(processes.of(token, _sessions(token)))
+def pending(token: str) -> "dict[str, Any]":
+    """What is left of an attempt: ``processes`` that live, and its jobs by ``running`` and ``vanished``."""
+    jobs: dict[str, list[str]] = {"running": [], "ended": [], "vanished": []}
+    base = _base()
+    for name in os.listdir(base):
+        if (_load(base + "/" + name, "job") or {}).get("token") == token:
+            jobs[status(name)["state"]].append(name)
+    found = processes.describe(processes.of(token, _sessions(token)))
+    return {"processes": found, "running": jobs["running"], "vanished": jobs["vanished"]}
 
 
 def kill(token: str, grace: float, limit: float) -> "list[dict[str, Any]]":
@@ -222,6 +229,8 @@ def kill(token: str, grace: float, limit: float) -> "list[dict[str, Any]]":
 
 def forget(token: str) -> int:
     """Remove what is kept about this attempt's ended jobs; returns how many there were."""
+    import shutil
+
     base = _base()
     gone = 0
     for name in os.listdir(base):

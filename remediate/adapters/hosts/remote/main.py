@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 
-from . import facts, jobs, look, put
+from . import debs, facts, jobs, look, put
 from .commands import run_captured
 from .wire import Refusal, serve
 
@@ -62,6 +62,15 @@ def _grab(paths: "list[str]", room: int) -> "Answer":
     return {"found": answer}, b"".join(content)
 
 
+def _fetch(wanted: "list[list[str]]") -> "Answer":
+    return debs.fetch(wanted), b""
+
+
+def _discard(folder: str) -> "Answer":
+    debs.discard(folder)
+    return {}, b""
+
+
 def _read(path: str, offset: int, length: int) -> "Answer":
     return {}, look.read_part(path, offset, length)
 
@@ -97,8 +106,8 @@ def _status(name: str) -> "Answer":
     return dict(jobs.status(name), boot=jobs.boot_id()), b""
 
 
-def _alive(token: str) -> "Answer":
-    return {"processes": jobs.alive(token)}, b""
+def _pending(token: str) -> "Answer":
+    return jobs.pending(token), b""
 
 
 def _kill(token: str, grace: float, limit: float) -> "Answer":
@@ -142,6 +151,8 @@ def run() -> None:
     handlers: dict[str, Callable[..., Answer]] = {
         "facts": _facts,
         "grab": _grab,
+        "fetch": _fetch,
+        "discard": _discard,
         "read": _read,
         "write": _write,
         "remove": _remove,
@@ -150,7 +161,7 @@ def run() -> None:
         "launch": _launch,
         "wait": _wait,
         "status": _status,
-        "alive": _alive,
+        "pending": _pending,
         "kill": _kill,
         "forget": _forget,
         "socket": _socket,
@@ -160,3 +171,4 @@ def run() -> None:
         serve(handlers, hello)
     finally:
         put.clean_up()
+        debs.clean_up()

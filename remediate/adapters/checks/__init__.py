@@ -1,0 +1,1 @@
+"""Checks: read-only questions with an expected answer."""
