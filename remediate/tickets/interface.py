@@ -5,18 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from remediate.errors import RemediateError
 from remediate.model.change import Ticket
+from remediate.model.event import Final
 
 
 class TicketDown(RemediateError):
     """The ticket system can't be reached, or nobody knows whether it took the last post."""
 
 
+class TicketUnreachable(TicketDown):
+    """Nothing was sent, or it was turned away as too much: this call has certainly changed nothing."""
+
+
 class TicketRefused(RemediateError):
     """The ticket system answered, and said no (no such ticket, no right, a field it dropped)."""
+
+
+class TicketAltered(TicketRefused):
+    """It took the entry, but the entry does not stand there as it was written: not to be posted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +77,42 @@ class TicketSystem(Protocol):
 
     def url(self, ticket: str) -> str:
         """Where a person looks at the ticket."""
+
+
+@runtime_checkable
+class EntryList(Protocol):
+    """A ticket system that can list its entries, so that one that stands twice is found."""
+
+    def posted(self, ticket: str, run: str) -> tuple[int, ...]:
+        """The numbers in the markers of this run, in the order in which the ticket shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change record shows of the plan in its own fields. Empty: the field is left as it is."""
+
+    digest: str
+    """SHA-256 of the plan, hex."""
+    risk: str = ""
+    window: str = ""
+
+
+@runtime_checkable
+class ChangeWorkflow(Protocol):
+    """A ticket system that has a state for a change in progress. Both calls may be repeated."""
+
+    def started(self, ticket: str, change: Change) -> None:
+        """Fill the fields and move the ticket to *in progress*, read back and compared.
+
+        Raises:
+            TicketRefused: the ticket system keeps it as it was, or part of it.
+            TicketDown: nobody knows.
+        """
+
+    def finished(self, ticket: str, final: Final) -> None:
+        """Move the ticket to the state of this ending; one that needs a human stays *in progress*.
+
+        Raises:
+            TicketRefused: the ticket system keeps it as it was.
+            TicketDown: nobody knows.
+        """

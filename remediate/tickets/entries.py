@@ -1,0 +1,137 @@
+"""From journal events to the next entry of the ticket's log: in order, bounded, without secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from remediate.model.event import Event
+from remediate.tickets.interface import Post
+
+LINES = 50
+BYTES = 30_000
+#: Request Tracker keeps 10 MB unless set otherwise, and Base64 adds a third on the way.
+FILE_BYTES = 7_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """What an event looks like on the ticket.
+
+    Args:
+        run: id of the run.
+        render: a readable line, None for an event that the ticket does not tell of.
+        attachments: files that belong to an event.
+        scrub: takes secrets out of text; a file in which it finds one is not attached.
+    """
+
+    run: str
+    render: Callable[[Event], str | None]
+    attachments: Callable[[Event], tuple[Path, ...]]
+    scrub: Callable[[str], str]
+
+    def next(self, pending: Sequence[Event], bare: int = 0) -> Post | None:
+        """The first entry for these events, None if there is nothing to tell of any.
+
+        Internal events stand together in one entry, a public one in its own. Events without a line are
+        covered by the entry that follows them, or by the one they trail.
+
+        Args:
+            pending: events that the ticket does not tell of yet, in order.
+            bare: up to this event, files are named but not attached.
+        """
+        entry: _Draft | None = None
+        for event in pending:
+            line = self._line(event)
+            if line is None:
+                if entry is not None and not entry.public:
+                    entry = replace(entry, last=event.number)
+                continue
+            files, notes = self._files(event, event.number <= bare)
+            draft = _Draft(event.number, event.body.public, ("\n".join([line, *notes]),), files)
+            if entry is None:
+                entry = draft
+            elif entry.fits(draft):
+                entry = entry.with_(draft)
+            else:
+                break
+        return entry.post(self.run) if entry else None
+
+    def _line(self, event: Event) -> str | None:
+        """Scrubbed whole and then cut: a secret cut in two would not be found."""
+        try:
+            line = self.render(event)
+            if line is None:
+                return None
+            line = self.scrub(line).strip("\n") or f"({event.body.kind})"
+        except Exception as error:  # one event that can't be shown must not keep back all that follow
+            return f"(event #{event.number}, {event.body.kind}, can't be shown: {type(error).__name__})"
+        data = line.encode(errors="backslashreplace")
+        if len(data) <= BYTES:
+            return line
+        return f"{data[:BYTES].decode(errors='ignore')} … (cut: {len(data):,} bytes; whole in the journal)"
+
+    def _files(self, event: Event, bare: bool) -> tuple[tuple[_File, ...], list[str]]:
+        files: list[_File] = []
+        notes: list[str] = []
+        try:
+            paths = self.attachments(event)
+        except Exception as error:
+            return (), [f"(attachments can't be found: {type(error).__name__})"]
+        room = FILE_BYTES
+        for path in paths:
+            size, reason = self._usable(path, room)
+            if reason or bare:
+                name = self.scrub(path.name)
+                notes.append(f"(not attached: {name}: {reason or 'the ticket system did not take it'})")
+            else:
+                files.append(_File(path, size))
+                room -= size
+        return tuple(files), notes
+
+    def _usable(self, path: Path, room: int) -> tuple[int, str]:
+        try:
+            # Not blocking: a pipe in the place of a file would hold the log up for ever.
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(file, "rb") as stream:
+                status = os.fstat(file)
+                if not stat.S_ISREG(status.st_mode):
+                    return 0, "not a regular file"
+                if status.st_size > room:
+                    return 0, f"{status.st_size:,} bytes are too many for one entry"
+                text = stream.read().decode(errors="replace")
+        except OSError as error:
+            return 0, f"can't be read: {error.strerror}"
+        if self.scrub(text) != text:
+            return 0, "it holds what looks like a secret"
+        return status.st_size, ""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    last: int
+    public: bool
+    lines: tuple[str, ...]
+    files: tuple[_File, ...]
+
+    def fits(self, more: _Draft) -> bool:
+        if self.public or more.public or len(self.lines) >= LINES:
+            return False
+        size = sum(len(line.encode(errors="backslashreplace")) + 1 for line in (*self.lines, *more.lines))
+        return size <= BYTES and sum(f.size for f in (*self.files, *more.files)) <= FILE_BYTES
+
+    def with_(self, more: _Draft) -> _Draft:
+        return _Draft(more.last, False, (*self.lines, *more.lines), (*self.files, *more.files))
+
+    def post(self, run: str) -> Post:
+        paths = tuple(dict.fromkeys(file.path for file in self.files))
+        return Post(run, self.last, "\n".join(self.lines), self.public, paths)

@@ -1,0 +1,287 @@
+"""Request Tracker 5 through its REST2 API. Internal entries are comments, public ones replies."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from remediate.errors import InputError
+from remediate.model.change import Priority, Ticket
+from remediate.model.event import Final
+from remediate.tickets.interface import MARKER, Change, Post, TicketAltered, TicketRefused
+from remediate.tickets.markdown_log import harmless
+from remediate.tickets.rt_client import Row, RtClient
+
+#: What the queues of an RT call their priorities; whatever else they say counts as normal.
+PRIORITIES = MappingProxyType({p.value: p for p in Priority} | {"medium": Priority.NORMAL})
+#: Custom fields by what they hold.
+FIELDS = MappingProxyType({"digest": "Plan digest", "risk": "Risk", "window": "Window"})
+#: Statuses of the queue's lifecycle.
+STATUSES = MappingProxyType(
+    {"started": "in progress", Final.NEW.value: "resolved", Final.ORIGINAL.value: "rolled back"}
+)
+#: RT's own limit is 10 MB unless set otherwise, and Base64 adds a third.
+LARGEST = 7_000_000
+
+# RT::AuthToken of RT 5: version, user, secret. The user's number tells our entries from others'.
+_TOKEN = re.compile(r"1-(\d+)-[0-9a-fA-F]{32}")
+_NEWEST = 10
+
+
+class RequestTrackerTickets:
+    """A `TicketSystem`, an `EntryList` and a `ChangeWorkflow`.
+
+    Args:
+        url: RT's address, such as ``https://rt.example.com/``.
+        token: authentication token of the account that posts (the value, not a reference).
+        timeout: seconds without a byte, in each phase of a call.
+        ca: certificates to trust (a PEM file), in place of the system's.
+        priorities: priority by RT's label, in lower case.
+        fields: names of the custom fields for ``digest``, ``risk`` and ``window``.
+        statuses: names for ``started``, ``verified-new`` and ``verified-original``.
+    """
+
+    name = "rt"
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout: float = 10.0,
+        *,
+        ca: Path | None = None,
+        priorities: Mapping[str, Priority] = PRIORITIES,
+        fields: Mapping[str, str] = FIELDS,
+        statuses: Mapping[str, str] = STATUSES,
+    ) -> None:
+        shape = _TOKEN.fullmatch(token.strip())
+        if not shape:
+            raise InputError(
+                "the ticket system's token is not an authentication token of Request Tracker 5",
+                "make one in RT: Settings, Auth Tokens",
+            )
+        self._account = int(shape[1])
+        self._client = RtClient(url, token.strip(), timeout, str(ca) if ca else None)
+        self._priorities, self._fields, self._statuses = priorities, fields, statuses
+
+    def close(self) -> None:
+        """Let the session go."""
+        self._client.close()
+
+    def url(self, ticket: str) -> str:
+        """The ticket's page."""
+        return f"{self._client.base}Ticket/Display.html?id={_number(ticket)}"
+
+    def read(self, ticket: str) -> Ticket:
+        """Subject, first requestor (mail address, else name) and priority.
+
+        Raises:
+            TicketDown: RT can't be reached.
+            TicketRefused: there is no such ticket, or the account may not read it.
+        """
+        row = self._client.record(f"ticket/{_number(ticket)}")
+        label = str(row.get("Priority", "")).strip().lower()
+        return Ticket(
+            id=ticket,
+            subject=str(row.get("Subject") or ""),
+            requester=self._requester(row),
+            priority=self._priorities.get(label, Priority.NORMAL),
+            system=self.name,
+        )
+
+    def last_posted(self, ticket: str, run: str) -> int:
+        """Number of the newest event of this run in entries by this account, 0 if none. Reads afresh."""
+        self._client.record(f"ticket/{_number(ticket)}")  # RT searches all tickets for one that is not there
+        best = 0
+        for count, row in enumerate(self._entries(ticket, run, newest_first=True), 1):
+            best = max(best, _marked(row, run))
+            # An entry that RT took late may stand behind newer ones, but not behind ten.
+            if best and count >= _NEWEST:
+                break
+        return best
+
+    def posted(self, ticket: str, run: str) -> tuple[int, ...]:
+        """The numbers in the markers of this run, in the order of the ticket's history."""
+        self._client.record(f"ticket/{_number(ticket)}")
+        numbers = (_marked(row, run) for row in self._entries(ticket, run))
+        return tuple(number for number in numbers if number)
+
+    def post(self, ticket: str, post: Post) -> None:
+        """One comment or reply with its attachments, in one request that RT takes whole; read back.
+
+        Raises:
+            TicketDown: RT may or may not have taken it.
+            TicketRefused: RT has not taken it.
+            TicketAltered: RT has taken it, but shows something else.
+        """
+        number = _number(ticket)
+        files = [(_plain_name(path), _contents(path)) for path in post.attachments]
+        text = _text(post, [name for name, data in files if not data])
+        files = [(name, data) for name, data in files if data]
+        kind = "correspond" if post.public else "comment"
+        body: dict[str, object] = {"Content": text, "ContentType": "text/plain"}
+        if files:
+            body["Attachments"] = [
+                # Anything but a byte stream is text to RT, and transcoded.
+                {"FileName": name, "FileType": "application/octet-stream", "FileContent": _base64(data)}
+                for name, data in files
+            ]
+        self._client.create(f"ticket/{number}/{kind}", body)
+        self._compare(ticket, post, text, files)
+
+    def _compare(self, ticket: str, post: Post, text: str, files: list[tuple[str, bytes]]) -> None:
+        """By the same search as `last_posted`: what is not found here would be posted again."""
+        rows = list(self._newest(ticket, post))
+        if not rows:
+            raise TicketAltered(
+                f"ticket {ticket}: Request Tracker took entry #{post.last}, but does not show it",
+                "give the account the rights ShowTicket and ShowTicketComments",
+            )
+        if rows[0].get("Content") != text:
+            raise TicketAltered(f"ticket {ticket}: entry #{post.last} does not read as it was written")
+        if sorted(self._attached(ticket, rows[0])) != sorted(files):
+            raise TicketAltered(f"ticket {ticket}: attachments of entry #{post.last} are not what was sent")
+
+    def _newest(self, ticket: str, post: Post) -> Iterator[Row]:
+        for count, row in enumerate(self._entries(ticket, post.run, newest_first=True), 1):
+            if _marked(row, post.run) == post.last:
+                yield row
+            if count >= _NEWEST:
+                return
+
+    def _attached(self, ticket: str, row: Row) -> Iterator[tuple[str, bytes]]:
+        filters = [{"field": "TransactionId", "value": row["TransactionId"]}]
+        fields = {"fields": "Filename", "orderby": "id"}
+        for found in self._client.search(f"ticket/{_number(ticket)}/attachments", filters, fields):
+            if found.get("Filename"):
+                whole = self._client.record(f"attachment/{found['id']}")
+                yield str(found["Filename"]), base64.b64decode(str(whole.get("Content", "")))
+
+    def _entries(self, ticket: str, run: str, *, newest_first: bool = False) -> Iterator[Row]:
+        """Texts by this account that may hold a marker of the run (``_`` and ``%`` match more)."""
+        filters: list[Mapping[str, object]] = [
+            {"field": "Content", "operator": "LIKE", "value": f"[remediate {run} #"},
+            {"field": "Creator", "value": self._account},
+            {"field": "ContentType", "value": "text/plain"},
+        ]
+        fields = {
+            "fields": "Content,Creator,Filename,TransactionId",
+            "fields[Creator]": "id",
+            "orderby": "id",
+            "order": "DESC" if newest_first else "ASC",
+        }
+        rows = self._client.search(
+            f"ticket/{_number(ticket)}/attachments", filters, fields, _NEWEST if newest_first else 100
+        )
+        for row in rows:
+            creator = row.get("Creator")
+            ours = isinstance(creator, dict) and str(creator.get("id")) == str(self._account)
+            if ours and not row.get("Filename"):
+                yield row
+
+    def _requester(self, row: Row) -> str | None:
+        requestors = row.get("Requestor")
+        if not isinstance(requestors, list) or not requestors:
+            return None
+        name = str(requestors[0].get("id", ""))
+        try:
+            user = self._client.record(f"user/{name}") if re.fullmatch(r"[\w.@+-]+", name) else {}
+        except TicketRefused:  # an account may see a ticket without seeing its people
+            user = {}
+        return str(user.get("EmailAddress") or "") or name or None
+
+    # Change workflow
+
+    def started(self, ticket: str, change: Change) -> None:
+        """Fill the plan's fields and move the ticket to *in progress*.
+
+        Raises:
+            TicketRefused: RT keeps a field or the status as it was.
+            TicketDown: nobody knows.
+        """
+        values = {"digest": f"sha256:{change.digest}", "risk": change.risk, "window": change.window}
+        wanted = {self._fields[key]: value for key, value in values.items() if value}
+        self._settle(ticket, {"CustomFields": wanted}, wanted, None)
+        self._settle(ticket, {"Status": self._statuses["started"]}, {}, self._statuses["started"])
+
+    def finished(self, ticket: str, final: Final) -> None:
+        """Move the ticket to its last status; one that needs a human stays as it is.
+
+        Raises:
+            TicketRefused: RT keeps the status as it was.
+            TicketDown: nobody knows.
+        """
+        status = self._statuses.get(final.value)
+        if status:
+            self._settle(ticket, {"Status": status}, {}, status)
+
+    def _settle(
+        self, ticket: str, body: Mapping[str, object], fields: Mapping[str, str], status: str | None
+    ) -> None:
+        """Write what is not so yet, read back, compare: RT answers a refusal like a success."""
+        path = f"ticket/{_number(ticket)}"
+        if not _differences(self._client.record(path), fields, status):
+            return
+        said = self._client.change(path, body)
+        if left := _differences(self._client.record(path), fields, status):
+            raise TicketRefused(
+                f"ticket {ticket}: {', '.join(left)}: Request Tracker says: {said or 'nothing'}"
+            )
+
+
+def _differences(row: Row, fields: Mapping[str, str], status: str | None) -> list[str]:
+    found = {f.get("name"): f.get("values") for f in row.get("CustomFields") or () if isinstance(f, dict)}
+    left = [
+        f"field {name!r} is {found.get(name, 'missing')}, not {value!r}"
+        for name, value in fields.items()
+        if found.get(name) != [value]
+    ]
+    if status is not None and row.get("Status") != status:
+        left.append(f"status is {row.get('Status')!r}, not {status!r}")
+    return left
+
+
+def _marked(row: Row, run: str) -> int:
+    """The number in the marker at the end of a text, 0 if another run's or none stands there."""
+    last = str(row.get("Content") or "").rstrip().rpartition("\n")[2]
+    found = MARKER.fullmatch(last)
+    return int(found[2]) if found and found[1] == run else 0
+
+
+def _text(post: Post, empty: list[str]) -> str:
+    lines = [harmless(post.text).strip("\n"), *(f"{name}: an empty file" for name in empty), "", post.marker]
+    return "\n".join(lines)
+
+
+def _number(ticket: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", ticket, re.ASCII):
+        raise TicketRefused(f"{ticket[:80]!r} is not the number of a ticket", "write digits only")
+    return int(ticket)
+
+
+def _plain_name(path: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", path.name).lstrip(".")[-100:] or "file"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _contents(source: Path) -> bytes:
+    try:
+        # Not blocking: a pipe in the place of a file would hold the log up for ever.
+        file = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(file, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError("not a regular file")
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise TicketRefused(f"attachment {source} can't be read: {error}") from error
+    if len(data) > LARGEST:
+        raise TicketRefused(f"attachment {source} has more than {LARGEST:,} bytes", "attach a smaller one")
+    return data
