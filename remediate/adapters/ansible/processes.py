@@ -37,7 +37,7 @@ def find(marks: Iterable[str]) -> tuple[Process, ...]:
     wanted = {mark.encode() for mark in marks}
     every = list(_processes())
     marked = [p for p in every if not wanted.isdisjoint(_environment(p.pid)) and not _is_ssh_master(p.pid)]
-    # A process that changed its user hides its environment, but not its session.
+    # A process may hide or clear its environment, but not its session.
     sessions = {p.session for p in marked} - {os.getsid(0), 0}
     return tuple(p for p in every if p in marked or (p.session in sessions and not _is_ssh_master(p.pid)))
 
@@ -67,9 +67,18 @@ def _kill(process: Process) -> None:
 
 
 def _processes() -> Iterator[Process]:
+    own = _namespace("self")
     for entry in _PROC.iterdir():
-        if entry.name.isdigit() and (process := _stat(int(entry.name))):
+        # Containers on this machine may be targets: their processes show here too, and are not ours to kill.
+        if entry.name.isdigit() and _namespace(entry.name) == own and (process := _stat(int(entry.name))):
             yield process
+
+
+def _namespace(pid: str) -> str:
+    try:
+        return str((_PROC / pid / "ns" / "pid").readlink())
+    except OSError:
+        return ""
 
 
 def _stat(pid: int) -> Process | None:

@@ -53,7 +53,8 @@ def end(*hosts: str) -> list[Event]:
 def stats(**counts: dict[str, int]) -> Event:
     """Ansible's final count; ``processed`` is all hosts of any count, unless given."""
     everyone = {host: 1 for count in counts.values() for host in count}
-    return event("playbook_on_stats", **{"processed": everyone, **counts})
+    body: dict[str, Any] = {"processed": everyone, **counts}
+    return event("playbook_on_stats", **body)
 
 
 def record(*events: Event | list[Event]) -> Recording:

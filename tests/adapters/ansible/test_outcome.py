@@ -10,6 +10,7 @@ from remediate.model.step import Result, Status
 from tests.adapters.ansible.streams import (
     DROPPED,
     REFUSED,
+    Event,
     begin,
     end,
     event,
@@ -29,7 +30,7 @@ def result(recording: Recording, name: str = "a", *, killed: bool = False) -> Re
 OK, FAILED, DOUBT = Status.OK, Status.FAILED, Status.IN_DOUBT
 
 # name: (events, status of host "a", whether it may have changed)
-CASES = {
+CASES: dict[str, tuple[list[Event | list[Event]], Status, bool]] = {
     "changed": (
         [begin("a"), ok("a", changed=True), end("a"), stats(ok={"a": 1}, changed={"a": 1})],
         OK,
