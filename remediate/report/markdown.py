@@ -42,7 +42,7 @@ _INLINE = re.compile(
 )
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 #: Headings, lists, rules and definitions are made by how a line starts.
-_START = re.compile(r"^(\d{0,9})([-+=:#.)])", re.ASCII)
+_START = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=:#]))", re.ASCII)
 _NOT_IN_A_SPAN = re.compile(r"[`<>&|\\]|^\s|\s$|^$")
 _BACKTICKS = re.compile(r"`+")
 
@@ -59,7 +59,7 @@ def inline(text: str) -> str:
     def escape(match: re.Match[str]) -> str:
         return _ENTITIES[match[0]] if match["entity"] else "\\" + match[0]
 
-    return _START.sub(r"\1\\\2", _INLINE.sub(escape, text.strip()))
+    return _START.sub(r"\1\\", _INLINE.sub(escape, text.strip()))
 
 
 def _block(block: Block) -> str:  # noqa: PLR0911 - one return for each type of block

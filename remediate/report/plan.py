@@ -51,12 +51,12 @@ def plan_document(plan: Plan, file: str | None = None) -> Document:
 def _warnings(plan: Plan) -> Iterator[Block]:
     for number, step in enumerate(plan.steps, 1):
         if step.irreversible:
-            text = f"step {number}, “{step.title}”, can't be undone: {step.irreversible}"
+            text = f"Step {number}, “{step.title}”, can't be undone: {step.irreversible}"
             yield Notice(Severity.DANGER, text)
     if not plan.targets or not plan.steps:
-        yield Notice(Severity.DANGER, "this plan has no targets or no steps; it can't be run")
+        yield Notice(Severity.DANGER, "This plan has no targets or no steps; it can't be run.")
     if plan.window and budget(plan).last_start(plan.window.end) < plan.window.start:
-        text = "the window is too short for every step and its rollback; the run would stop before its end"
+        text = "The window is too short for every step and its rollback; the run would stop before its end."
         yield Notice(Severity.WARNING, text)
 
 
@@ -92,14 +92,11 @@ def _time(plan: Plan) -> Iterator[tuple[str, str | Cell]]:
     yield "Window", f"{minute(start)} to {minute(end)} ({length})"
     yield "Expected to take", takes
     last = total.last_start(end)
-    late = last < start
-    yield (
-        "Point of no return",
-        Cell(
-            f"a start by {minute(last)} leaves time for the whole rollback",
-            Style.WARN if late else Style.PLAIN,
-        ),
-    )
+    if last < start:
+        late = f"a start by {minute(last)}, before the window opens, would leave time for the whole rollback"
+        yield "Point of no return", Cell(late, Style.WARN)
+    else:
+        yield "Point of no return", f"a start by {minute(last)} leaves time for the whole rollback"
 
 
 def _risk(plan: Plan) -> Iterator[Block]:

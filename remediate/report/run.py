@@ -60,7 +60,7 @@ def run_document(plan: Plan, events: Sequence[Event]) -> Document:
 
 def _warnings(plan: Plan, seen: History) -> Iterator[Block]:
     if seen.started and seen.started.plan != plan.digest:
-        yield Notice(Severity.DANGER, "this is the report of another plan's run: the digests differ")
+        yield Notice(Severity.DANGER, "This is the report of another plan's run: the digests differ.")
 
 
 def _headline(plan: Plan, seen: History) -> Notice:
@@ -71,7 +71,7 @@ def _headline(plan: Plan, seen: History) -> Notice:
         level = Severity.INFO
     parts = [f"{count(number, 'target')} {word}" for word, number in words.most_common()]
     ending = "" if seen.finished else " The run is not finished."
-    return Notice(level, f"{', '.join(parts) or 'no targets'}.{ending}")
+    return Notice(level, f"{', '.join(parts) or 'No targets'}.{ending}")
 
 
 def _word(seen: History, target: str) -> str:
@@ -80,7 +80,7 @@ def _word(seen: History, target: str) -> str:
         return _final(seen, target).text
     if ending.final is Final.ORIGINAL:
         undone = seen.of(target, Verb.UNDO)
-        return "rolled back and verified original" if undone else "verified original, nothing was done there"
+        return "rolled back and verified original" if undone else "verified original (never touched)"
     return FINALS[ending.final][0]
 
 

@@ -26,7 +26,7 @@ from remediate.model.step import CheckResult, Status
 from remediate.report.document import Block, Cell, Heading, Paragraph, Style, table
 from remediate.report.history import Attempt, History
 from remediate.report.lines import event_text, one_line, title
-from remediate.report.words import FINALS, VERBS, VERDICTS, clock, count, day, grouped, names
+from remediate.report.words import FINALS, VERBS, VERDICTS, clock, count, day, grouped, instant, names
 
 _MAX_ROWS = 400
 
@@ -58,10 +58,12 @@ def timeline(plan: Plan, events: Sequence[Event], seen: History) -> Iterator[Blo
     rows.sort(key=lambda row: row.at)
     yield Heading("What happened")
     if rows:
-        yield Paragraph(f"Times are UTC, and the first is on {day(rows[0].at)}.")
+        days = sorted({day(row.at) for row in rows})
+        yield Paragraph(f"Times are UTC, from {days[0]} to {days[-1]}." if days[1:] else f"{days[0]}, UTC.")
+        time = instant if days[1:] else clock
         yield table(
             ["Time", "What", "On", "Took", "Outcome"],
-            [[clock(row.at), row.what, row.on, row.took, row.outcome] for row in rows[:_MAX_ROWS]],
+            [[time(row.at), row.what, row.on, row.took, row.outcome] for row in rows[:_MAX_ROWS]],
         )
     if len(rows) > _MAX_ROWS:
         yield Paragraph(f"… {count(len(rows) - _MAX_ROWS, 'more line')}; `remediate log` shows them all.")
