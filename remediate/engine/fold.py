@@ -239,6 +239,9 @@ def _(body: Requested, state: RunState, at: float) -> None:
             state.paused = False
         case Request.ABORT:
             state.abort = f"aborted by {body.by}"
+            if state.finished is not None:
+                # A rollback of a finished run: its end is not its end any more.
+                state.finished, state.stopping = None, ""
 
 
 @_fold.register

@@ -59,6 +59,9 @@ class Journal(Protocol):
             Refused: a living runner has the run, or another run has one of the targets.
         """
 
+    def holder(self, run: str, at: float) -> str | None:
+        """The process that has the run's lease at this time, None if none has."""
+
     def renew(self, lease: Lease, at: float, ttl: float) -> None:
         """Go on holding the run.
 

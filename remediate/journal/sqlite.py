@@ -130,14 +130,19 @@ class SqliteJournal:
                 )
             for target in names:
                 taken = db.execute("SELECT run FROM locks WHERE target = ?", (target,)).fetchone()
-                if taken and taken[0] != run:
+                if taken and taken[0] != run and not self._never_began(db, taken[0], at):
                     raise Refused(
                         f"{target} is held by run {taken[0]}, which is not settled",
                         f"see `remediate status {taken[0]}`; finish it or abort it first",
                     )
-                db.execute("INSERT OR IGNORE INTO locks VALUES (?, ?)", (target, run))
+                db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (target, run))
             db.execute("INSERT OR REPLACE INTO runners VALUES (?,?,?,?)", (run, epoch + 1, holder, at + ttl))
         return Lease(run, epoch + 1, holder)
+
+    def holder(self, run: str, at: float) -> str | None:
+        """Who executes this run, as far as its lease says."""
+        rows = self._read("SELECT holder FROM runners WHERE run = ? AND expires > ?", (run, at))
+        return rows[0][0] if rows else None
 
     def renew(self, lease: Lease, at: float, ttl: float) -> None:
         """See `Journal.renew`."""
@@ -177,6 +182,14 @@ class SqliteJournal:
                 f"the journal {self.path} has format {found}; this version reads format {FORMAT}",
                 "use the version of remediate that wrote it to finish its runs",
             )
+
+    @staticmethod
+    def _never_began(db: sqlite3.Connection, run: str, at: float) -> bool:
+        """Whether a run died between its lease and its first event, so that it did nothing."""
+        if db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (run,)).fetchone():
+            return False
+        row = db.execute("SELECT holder, expires FROM runners WHERE run = ?", (run,)).fetchone()
+        return row is None or row[0] is None or row[1] <= at or certainly_dead(row[0])
 
     def _execute(self, sql: str, args: tuple[object, ...]) -> sqlite3.Cursor:
         try:

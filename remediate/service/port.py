@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
-from remediate.adapters.checks import ask
+from remediate.adapters.checks.asking import ask
 from remediate.adapters.clients import ClientPool
 from remediate.engine.perform import failure
 from remediate.engine.port import Job

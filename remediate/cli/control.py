@@ -1,0 +1,83 @@
+"""pause, resume, abort, decide, rollback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from remediate.cli.options import KEY_FILE, Settings, pass_settings
+
+
+@click.command("pause")
+@click.argument("run")
+@pass_settings
+def pause(settings: Settings, run: str) -> None:
+    """Let the steps in flight end, then wait; undo is never paused."""
+    from remediate.service.control import pause as ask
+
+    click.echo(ask(settings.open(), run))
+
+
+@click.command("resume")
+@click.argument("run")
+@pass_settings
+def resume(settings: Settings, run: str) -> int:
+    """Go on with a paused or interrupted run."""
+    from remediate.cli.live import watching
+    from remediate.service.control import resume as go_on
+
+    project = settings.open()
+    with watching(settings, project) as screen:
+        return int(go_on(project, run, screen))
+
+
+@click.command("abort")
+@click.argument("run")
+@pass_settings
+def abort(settings: Settings, run: str) -> int:
+    """Finish or undo the step in flight, then roll everything back."""
+    from remediate.cli.live import watching
+    from remediate.service.control import abort as give_up
+
+    project = settings.open()
+    with watching(settings, project) as screen:
+        return int(give_up(project, run, screen))
+
+
+@click.command("rollback")
+@click.argument("run")
+@pass_settings
+def rollback(settings: Settings, run: str) -> int:
+    """Undo a finished run, while its backups are kept."""
+    from remediate.cli.live import watching
+    from remediate.service.control import rollback as take_back
+
+    project = settings.open()
+    with watching(settings, project) as screen:
+        return int(take_back(project, run, screen))
+
+
+@click.command("decide")
+@click.argument("run")
+@click.argument("step")
+@click.argument("target")
+@click.argument("verdict", type=click.Choice(["applied", "not-applied"]))
+@click.option("--key", type=KEY_FILE, required=True, help="Your SSH key; the decision is signed.")
+@click.option("--comment", default="", help="What you saw.")
+@pass_settings
+def decide(
+    settings: Settings, run: str, step: str, target: str, verdict: str, key: Path, comment: str
+) -> None:
+    """Settle a step in doubt by your signed word; then `remediate resume RUN`."""
+    from remediate.model.step import Verdict
+    from remediate.service.approving import decide as settle
+
+    body = settle(settings.open(), run, step, target, Verdict(verdict), key, comment)
+    if settings.json:
+        settings.data(body.model_dump(mode="json"))
+    else:
+        click.echo(f"{step} on {target}: {verdict}, decided by {body.by}; next: remediate resume {run}")
+
+
+COMMANDS = (pause, resume, abort, decide, rollback)

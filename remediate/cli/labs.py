@@ -1,0 +1,93 @@
+"""lab, doctor."""
+
+from __future__ import annotations
+
+import click
+
+from remediate.cli.options import Settings, pass_settings
+
+
+@click.group("lab")
+def lab() -> None:
+    """The lab on this machine: real hosts, a load balancer, a ticket server."""
+
+
+@lab.command("up")
+@click.option("--hosts", type=click.IntRange(5, 60), default=5, show_default=True, help="How many hosts.")
+@pass_settings
+def up(settings: Settings, hosts: int) -> None:
+    """Install what is missing, build once, start; what runs is left as it is."""
+    from remediate.lab import lab as parts
+
+    parts.up(settings.say, hosts=hosts)
+    _table(settings)
+
+
+@lab.command("down")
+def down() -> None:
+    """Stop and remove everything that the lab started, also after a crash; caches stay."""
+    from remediate.lab import lab as parts
+
+    parts.down()
+
+
+@lab.command("reset")
+@pass_settings
+def reset(settings: Settings) -> None:
+    """Put everything back as it was after the first `up`."""
+    from remediate.lab import lab as parts
+
+    parts.reset(settings.say)
+    _table(settings)
+
+
+@lab.command("status")
+@pass_settings
+def status(settings: Settings) -> int:
+    """How each part is right now; exit code 1 unless all is up."""
+    return _table(settings)
+
+
+def _table(settings: Settings) -> int:
+    from remediate.lab import lab as parts
+
+    items = parts.status()
+    if settings.json:
+        settings.data(
+            {"items": [{"name": i.name, "address": i.address, "state": i.state, "detail": i.detail}
+                       for i in items]}
+        )  # fmt: skip
+    else:
+        for item in items:
+            colour = {"up": "green", "broken": "red"}.get(item.state, "yellow")
+            click.echo(
+                f"{item.name:<10} {item.address:<24} {click.style(item.state, fg=colour)} {item.detail}"
+            )
+    return 0 if all(i.state == "up" for i in items) else 1
+
+
+@click.command("doctor")
+@pass_settings
+def doctor(settings: Settings) -> int:
+    """What this machine lacks, and the command that mends it."""
+    from remediate.lab.doctor import checks
+
+    found = checks()
+    if settings.json:
+        settings.data(
+            {
+                "checks": [
+                    {"name": f.name, "ok": f.ok, "problem": f.problem, "remedy": f.remedy} for f in found
+                ]
+            }
+        )
+    else:
+        for finding in found:
+            mark = click.style("ok     ", fg="green") if finding.ok else click.style("missing", fg="red")
+            click.echo(f"{mark} {finding.name}{': ' + finding.problem if finding.problem else ''}")
+            if finding.remedy:
+                click.echo(f"        next: {finding.remedy}")
+    return 0 if all(f.ok for f in found) else 3
+
+
+COMMANDS = (lab, doctor)

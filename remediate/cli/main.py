@@ -1,0 +1,131 @@
+"""The command line's entry: global options, one subcommand per use case, errors to exit codes.
+
+Nothing heavy is imported here: `remediate --help` has to answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+import remediate
+from remediate.cli import approvals, control, labs, observing, plans, runs
+from remediate.cli.options import Settings
+from remediate.errors import Exit, RemediateError
+
+_GROUPS = (
+    ("Plan and approve", ("runbooks", "plan", "show", "approve", "deny")),
+    ("Run", ("run", "pause", "resume", "abort", "decide", "rollback")),
+    ("Look", ("runs", "status", "watch", "log", "report", "audit")),
+    ("Machine", ("lab", "doctor")),
+)
+
+
+class Commands(click.Group):
+    """Lists commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names, in the order of the groups."""
+        return [name for _, names in _GROUPS for name in names if name in self.commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """One section for each group."""
+        for title, names in _GROUPS:
+            rows = [(n, self.commands[n].get_short_help_str(70)) for n in names if n in self.commands]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 verified new, 2 usage, 3 refused, 4 rolled back and verified original, "
+    "5 needs a human, 6 waiting (approval, pause, ticket), 130 interrupted and resumable, 1 internal error.",
+)
+@click.version_option(remediate.__version__, prog_name="remediate")
+@click.option("--project", type=click.Path(path_type=Path), help="Folder with remediate.toml.")
+@click.option("--output", type=click.Choice(["text", "json"]), help="For people, or for programs.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None, output: str | None, debug: bool) -> None:
+    """Carry out approved fixes on real infrastructure, one verified step at a time.
+
+    \b
+    A fix goes this way:
+      remediate plan NAME --ticket ID --set key=value -o fix.plan.json
+      remediate show fix.plan.json
+      remediate approve fix.plan.json --key ~/.ssh/id_ed25519
+      remediate run fix.plan.json
+    """
+    ctx.obj = Settings(project, output or os.environ.get("REMEDIATE_OUTPUT", "text"), debug)
+
+
+for module in (plans, approvals, runs, control, observing, labs):
+    for command in module.COMMANDS:
+        cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code. Only here does the program exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """The command line as a function: returns the exit code."""
+    try:
+        return int(cli.main(args=argv, prog_name="remediate", standalone_mode=False) or 0)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone (a pager that was quit): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if "--debug" in argv or os.environ.get("REMEDIATE_DEBUG") == "1":
+            raise
+        return int(_explain(error, _wants_json(argv)))
+
+
+def _explain(error: Exception, as_json: bool) -> Exit:
+    """Say what is wrong and what to do next; returns the exit code."""
+    if isinstance(error, click.ClickException):
+        if as_json:
+            _json_error(error.format_message(), "", Exit.USAGE)
+        else:
+            error.show()
+        return Exit.USAGE
+    if not isinstance(error, RemediateError):
+        problem = f"internal error: {type(error).__name__}: {error}"
+        error = RemediateError(problem, "run it again with --debug and report what it prints")
+    _say(error, as_json)
+    return error.exit_code
+
+
+def _wants_json(argv: list[str]) -> bool:
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    asked = any(a == "--output=json" or (a == "--output" and b == "json") for a, b in pairs)
+    return asked or os.environ.get("REMEDIATE_OUTPUT") == "json"
+
+
+def _say(error: RemediateError, as_json: bool) -> None:
+    from remediate.report.safe import LONG, safe
+
+    if as_json:
+        _json_error(
+            safe(error.problem, LONG, lines=True), safe(error.advice, LONG, lines=True), error.exit_code
+        )
+        return
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(safe(error.problem, LONG, lines=True), err=True)
+    if error.advice:
+        click.secho("next:  ", fg="cyan", nl=False, err=True)
+        click.echo(safe(error.advice, LONG, lines=True), err=True)
+
+
+def _json_error(problem: str, advice: str, code: Exit) -> None:
+    click.echo(json.dumps({"error": problem, "advice": advice, "exit_code": int(code)}), err=True)

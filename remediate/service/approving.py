@@ -1,0 +1,132 @@
+"""Use cases: approve, deny, and settle a step in doubt, each signed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from remediate.approval.envelope import Decision, Evidence, Settlement, read_envelopes
+from remediate.approval.policy import Standing, evaluate, settle
+from remediate.approval.signing import sign
+from remediate.errors import InputError
+from remediate.model.event import Decided, Revoked
+from remediate.model.plan import Plan
+from remediate.model.step import Verdict
+from remediate.service.planning import read_plan
+from remediate.service.project import Project
+from remediate.service.runs import load_run
+
+
+def now(project: Project) -> datetime:
+    """The project's clock as an aware instant."""
+    return datetime.fromtimestamp(project.clock(), UTC)
+
+
+def approve(
+    project: Project, file: Path, key: Path, comment: str = "", principal: str | None = None
+) -> tuple[Path, Standing]:
+    """Sign the plan; returns the envelope's file and how the plan stands now.
+
+    Raises:
+        InputError, Refused: the key can't sign, or its signature would not count.
+    """
+    plan = read_plan(file)
+    envelope = sign(
+        plan,
+        Decision.APPROVE,
+        key,
+        project.config,
+        now=now(project),
+        comment=comment,
+        principal=principal,
+        interactive=True,
+    )
+    return envelope.save(file), standing(project, plan, file)
+
+
+def deny(
+    project: Project, file: Path, key: Path, comment: str, principal: str | None = None, revoke: bool = False
+) -> Path:
+    """Refuse the plan (or take one's own approval back), beside the plan and in the journal.
+
+    The journal's record stops a run that is under way, and can't be lost by removing a file.
+    """
+    if not comment.strip():
+        raise InputError("a denial needs its reason", "add --comment WHY")
+    plan = read_plan(file)
+    decision = Decision.REVOKE if revoke else Decision.DENY
+    envelope = sign(
+        plan, decision, key, project.config, now=now(project), comment=comment, principal=principal,
+        interactive=True,
+    )  # fmt: skip
+    by = project.config.person(envelope.payload.principal)
+    project.journal.append(
+        "", [Revoked(plan=plan.digest, by=by, envelope=envelope.data.decode())], project.clock(), None
+    )
+    return envelope.save(file)
+
+
+def standing(project: Project, plan: Plan, file: Path, runner: tuple[str, ...] = ()) -> Standing:
+    """How the plan stands with its approvers, from the files beside it and from the journal."""
+    return evaluate(
+        plan, read_envelopes(file), project.config, now(project), runner, revocations(project, plan)
+    )
+
+
+def revocations(project: Project, plan: Plan) -> list[Evidence]:
+    """Denials and revocations that the journal keeps."""
+    found = []
+    for event in project.journal.revocations(plan.digest):
+        if isinstance(event.body, Revoked):
+            found.append(Evidence(f"journal record {event.seq}", event.body.envelope.encode()))
+    return found
+
+
+def decide(
+    project: Project,
+    run: str,
+    step: str,
+    target: str,
+    verdict: Verdict,
+    key: Path,
+    comment: str = "",
+) -> Decided:
+    """Settle a step in doubt by a signed word.
+
+    Raises:
+        InputError: there is no such step in doubt.
+        Refused: the signer may not decide.
+    """
+    loaded = load_run(project, run)
+    plan, state = loaded.plan, loaded.state
+    index = plan.step_index.get(step)
+    if index is None or target not in plan.by_name:
+        raise InputError(f"run {loaded.run} has no step {step!r} on {target!r}", _known(loaded.doubts))
+    cell = state.cell(index, target)
+    if (step, target) not in loaded.doubts:
+        raise InputError(f"{step} on {target} is not in doubt", _known(loaded.doubts))
+    if verdict not in (Verdict.APPLIED, Verdict.NOT_APPLIED):
+        raise InputError(f"{verdict}: a decision is applied or not-applied")
+    settlement = Settlement(run=loaded.run, step=step, target=target, attempt=cell.attempt, verdict=verdict)
+    envelope = sign(
+        plan, Decision.DECIDE, key, project.config, now=now(project), comment=comment, settles=settlement,
+        interactive=True,
+    )  # fmt: skip
+    evidence = Evidence("the new envelope", envelope.data)
+    approval = settle(evidence, settlement, plan, project.config, now(project))
+    body = Decided(
+        step=step,
+        target=target,
+        attempt=cell.attempt,
+        verdict=verdict,
+        by=approval.person,
+        envelope=envelope.data.decode(),
+    )
+    project.journal.append(loaded.run, [body], project.clock(), None)
+    return body
+
+
+def _known(doubts: list[tuple[str, str]]) -> str:
+    if not doubts:
+        return "nothing of this run is in doubt"
+    return "in doubt: " + ", ".join(f"{step} on {target}" for step, target in doubts)

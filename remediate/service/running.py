@@ -1,0 +1,284 @@
+"""Use case: execute a plan, or go on with a run. What is done here is safe to be killed at any line."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import remediate
+from remediate.adapters.clients import ClientPool
+from remediate.approval.envelope import read_envelopes
+from remediate.approval.policy import Standing, recheck
+from remediate.engine.fold import replay
+from remediate.engine.runner import QueueInbox, Runner, ThreadPool
+from remediate.engine.state import RunState
+from remediate.errors import Exit, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
+from remediate.journal.holder import this_process
+from remediate.journal.interface import Lease
+from remediate.journal.writer import Writer
+from remediate.model.event import Event, Final, Request, Requested, RunStarted, RunTaken
+from remediate.model.plan import Plan
+from remediate.report.compare import difference
+from remediate.service import preflight
+from remediate.service.approving import standing
+from remediate.service.artefacts import copy
+from remediate.service.contexts import Contexts, all_hosts
+from remediate.service.planning import read_plan
+from remediate.service.port import AdapterPort
+from remediate.service.project import Project
+from remediate.service.runs import stored_plan
+from remediate.service.ticketing import make_outbox, write_private
+
+TTL = 60.0
+"""Seconds after which a runner that shows no life may be replaced."""
+_RENEW = 15.0
+CLOSE_PATIENCE = 120.0
+"""Seconds to wait for the ticket at the end."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Who watches, and who may stop it."""
+
+    observe: Callable[[Plan, Event], None] = lambda *_: None
+    interrupted: Callable[[], bool] = lambda: False
+    progress: Callable[[str], None] = lambda _: None
+
+
+def execute(project: Project, file: Path, screen: Screen) -> Exit:
+    """Run a plan file: start it, go on with it, or say why not.
+
+    Raises:
+        Refused: it may not start; nothing was touched.
+        Waiting: somebody has to act first (approve, mend the ticket system).
+    """
+    plan = read_plan(file)
+    run = project.journal.run_of_plan(plan.digest)
+    if run is not None:
+        return resume(project, run, screen)
+    found = preflight.check(project, plan, file)
+    run = f"r-{plan.digest[:8]}"
+    lease = _take(project, run, plan)
+    try:
+        return _Execution(project, run, plan, lease, screen).start(found, file)
+    except (Refused, Waiting):
+        if project.journal.run_of_plan(plan.digest) is None:
+            project.journal.release(lease)
+        raise
+
+
+def resume(project: Project, run: str, screen: Screen) -> Exit:
+    """Go on with a run where it was left, or close its ticket.
+
+    Raises:
+        Refused: it is finished (a plan is good for one run), or somebody else executes it.
+    """
+    plan = stored_plan(project, run)
+    state = replay(plan, project.journal.events(run))
+    if state.finished is not None and state.finished.exit_code != Exit.NEEDS_HUMAN:
+        return _close_again(project, plan, run, state, screen)
+    lease = _take(project, run, plan)
+    return _Execution(project, run, plan, lease, screen).go_on()
+
+
+def ask(project: Project, run: str, what: Request) -> None:
+    """Record what a person wants of a run; its runner hears of it within a second."""
+    project.journal.append(run, [Requested(what=what, by=project.me)], project.clock(), None)
+
+
+def _take(project: Project, run: str, plan: Plan) -> Lease:
+    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), TTL)
+
+
+def _close_again(project: Project, plan: Plan, run: str, state: RunState, screen: Screen) -> Exit:
+    """A finished run whose ticket may still lack its end."""
+    if state.finished is None:
+        raise AssertionError("only a finished run can be closed")
+    outbox = make_outbox(project, plan, run, screen.progress)
+    if project.tickets.last_posted(plan.ticket.id, run) >= state.number:
+        raise Refused(
+            f"this plan was used up by run {run}, which ended: {state.finished.summary}",
+            f"see `remediate report {run}`; for another run, plan again",
+        )
+    screen.progress(f"run {run} is finished; completing its ticket {plan.ticket.id}")
+    if not outbox.flush(CLOSE_PATIENCE):
+        raise Waiting(f"ticket {plan.ticket.id} can't be completed yet", "run the same command again later")
+    return Exit(state.finished.exit_code)
+
+
+class _Execution:
+    """One process's part in a run: from the lease to letting it go."""
+
+    def __init__(self, project: Project, run: str, plan: Plan, lease: Lease, screen: Screen) -> None:
+        self._project, self._run, self._plan, self._lease = project, run, plan, lease
+        self._screen = screen
+        self._folder = project.run_folder(run)
+        self._revoked = len(project.journal.revocations(plan.digest))
+        self._standing: Standing | None = None
+        self._renewed = project.clock()
+        self._outbox = make_outbox(project, plan, run, screen.progress)
+
+    def start(self, found: Standing, file: Path) -> Exit:
+        """A new run: keep what it needs, look at every target, then begin."""
+        self._standing = found
+        self._outbox.check()
+        self._keep(file)
+        with self._port() as port:
+            self._screen.progress(f"connecting to {len(self._plan.targets)} targets")
+            self._refuse_drift(port)
+            first = RunStarted(
+                plan=self._plan.digest,
+                plan_id=self._plan.id,
+                ticket=self._plan.ticket.id,
+                runbook=self._plan.runbook.name,
+                runner=self._project.me,
+                tool_version=remediate.__version__,
+                approvals=tuple(a.person for a in found.approvals),
+                targets=len(self._plan.targets),
+                steps=len(self._plan.steps),
+            )
+            return self._drive(port, first)
+
+    def go_on(self) -> Exit:
+        """An earlier process's run. Undo is always permitted; forward only what is still approved."""
+        events = self._project.journal.events(self._run)
+        first = events[0].body
+        if isinstance(first, RunStarted) and first.tool_version != remediate.__version__:
+            raise Refused(
+                f"run {self._run} was begun by remediate {first.tool_version}, this is another version",
+                f"finish it with remediate {first.tool_version}",
+            )
+        with contextlib.suppress(Refused):
+            self._standing = standing(
+                self._project, self._plan, self._folder / "approvals" / "plan.json", self._project.my_logins
+            )
+        copy(self._plan, self._project.root, self._folder / "artefacts")
+        with self._port() as port:
+            body = RunTaken(runner=self._project.me, tool_version=remediate.__version__)
+            return self._drive(port, body)
+
+    def _keep(self, file: Path) -> None:
+        """Everything that a later process needs, from bytes that were just checked."""
+        write_private(self._folder / "plan.json", self._plan.data)
+        approvals = self._folder / "approvals"
+        approvals.mkdir(exist_ok=True, mode=0o700)
+        for item in read_envelopes(file):
+            name = Path(item.where).name.replace(file.name, "plan.json", 1)
+            write_private(approvals / name, item.data)
+        copy(self._plan, self._project.root, self._folder / "artefacts")
+
+    @contextlib.contextmanager
+    def _port(self) -> Iterator[AdapterPort]:
+        limits = self._project.config.limits
+        with ClientPool() as clients:
+            contexts = Contexts(
+                run=self._run,
+                clients=clients,
+                secrets=self._project.credentials,
+                artefacts=self._folder / "artefacts",
+                workspace=self._folder / "work",
+                peers=all_hosts(self._plan),
+                timeout=limits.step_timeout,
+            )
+            port = AdapterPort(
+                self._plan, contexts, self._authorised, self._project.scrub, min(limits.parallel, 64)
+            )
+            try:
+                yield port
+            finally:
+                port.close()
+
+    def _refuse_drift(self, port: AdapterPort) -> None:
+        def look(name: str) -> str:
+            try:
+                changes = difference(self._plan.original(name), port.inspect(name))
+            except Exception as error:
+                return f"{name} can't be read: {error}"
+            return f"{name} changed since the plan was made: {changes}" if changes else ""
+
+        with ThreadPoolExecutor(self._project.config.limits.parallel) as pool:
+            reasons = tuple(filter(None, pool.map(look, self._plan.by_name)))
+        if reasons:
+            raise Refused(
+                "the run may not start, and nothing was touched:\n  " + "\n  ".join(reasons[:20]),
+                "plan again, and have the new plan approved",
+                reasons,
+            )
+
+    def _authorised(self, now: float) -> str:
+        revocations = len(self._project.journal.revocations(self._plan.digest))
+        if self._standing is None:
+            return "the approvals of this plan no longer hold"
+        try:
+            recheck(
+                self._standing,
+                self._plan,
+                datetime.fromtimestamp(now, UTC),
+                lambda: revocations > self._revoked,
+            )
+        except Refused as error:
+            return error.problem
+        return ""
+
+    def _drive(self, port: AdapterPort, first: RunStarted | RunTaken) -> Exit:
+        project, plan = self._project, self._plan
+        events = project.journal.events(self._run)
+        state = replay(plan, events)
+        inbox, pool = QueueInbox(), ThreadPool(min(project.config.limits.parallel, 64))
+        writer = Writer(project.journal, self._lease, project.clock, inbox.put, state.number)
+        self._outbox.start()
+        try:
+            writer.record(first)
+            runner = Runner(
+                plan, state, port, writer, inbox, pool, project.clock, difference,
+                observe=self._observed, interrupted=self._screen.interrupted, heartbeat=self._heartbeat,
+                progress_every=plan.ticket.priority.progress_every.total_seconds(),
+            )  # fmt: skip
+            code = runner.run()
+        except JournalUnwritable as error:
+            raise self._halted(error) from error
+        finally:
+            pool.close()
+            writer.close()
+            self._outbox.stop()
+        self._let_go(state)
+        return self._close(code)
+
+    def _observed(self, event: Event) -> None:
+        self._screen.observe(self._plan, event)
+        self._outbox.wake()
+
+    def _heartbeat(self) -> None:
+        now = self._project.clock()
+        if now - self._renewed >= _RENEW:
+            self._renewed = now
+            self._project.journal.renew(self._lease, now, TTL)
+
+    def _let_go(self, state: RunState) -> None:
+        """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
+        kept = [n for n, t in state.targets.items() if t.settled in (None, Final.HUMAN)]
+        self._project.journal.release(self._lease, kept)
+
+    def _close(self, code: Exit) -> Exit:
+        if self._outbox.flush(CLOSE_PATIENCE):
+            return code
+        raise Waiting(
+            f"run {self._run} ended ({code.name.lower().replace('_', ' ')}), but its ticket "
+            f"{self._plan.ticket.id} could not be completed",
+            "run the same command again when the ticket system is back; it only completes the ticket",
+        )
+
+    def _halted(self, error: JournalUnwritable) -> RemediateError:
+        """The journal can't take any more: say so where a file can still be written."""
+        text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: run {self._run} halted: {error}\n"
+        for folder in (self._folder, Path(tempfile.gettempdir())):
+            note = folder / f"remediate-{self._run}-halted.txt"
+            with contextlib.suppress(OSError):
+                note.write_text(text)
+                break
+        return NeedsHuman(f"run {self._run} halted: {error.problem} (noted in {note})", error.advice)

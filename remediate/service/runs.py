@@ -1,0 +1,110 @@
+"""What the journal says of runs. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from remediate.engine.fold import replay
+from remediate.engine.state import Phase, RunState
+from remediate.errors import InputError
+from remediate.journal.holder import certainly_dead
+from remediate.model.event import Event, Final, RunStarted
+from remediate.model.plan import Plan, parse_plan
+from remediate.report.runs import RunRow
+from remediate.service.project import Project
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """One run: its plan, its events, and what they add up to."""
+
+    run: str
+    plan: Plan
+    events: Sequence[Event]
+    state: RunState
+
+    @property
+    def doubts(self) -> list[tuple[str, str]]:
+        """(step, target) pairs that nobody knows the outcome of."""
+        return [
+            (self.plan.steps[index].id, name)
+            for (index, name), cell in sorted(self.state.cells.items())
+            if cell.phase is Phase.DOUBT
+        ]
+
+    @property
+    def new_targets(self) -> list[str]:
+        """Targets that ended changed."""
+        return [n for n, t in self.state.targets.items() if t.settled is Final.NEW]
+
+    @property
+    def status(self) -> str:
+        """In a word."""
+        state = self.state
+        if state.finished is not None:
+            return {0: "verified new", 4: "rolled back", 5: "needs human"}[state.finished.exit_code]
+        if state.stopping:
+            return "rolling back"
+        return "paused" if state.paused else f"wave {min(state.wave + 1, len(self.plan.waves))}"
+
+
+def load_run(project: Project, run: str) -> LoadedRun:
+    """A run by its id (or a unique beginning of it, or ``last``).
+
+    Raises:
+        InputError: there is no such run, or its folder is gone.
+    """
+    run = project.find_run(run)
+    events = project.journal.events(run)
+    plan = stored_plan(project, run)
+    first = events[0].body
+    if isinstance(first, RunStarted) and first.plan != plan.digest:
+        raise InputError(
+            f"{project.run_folder(run) / 'plan.json'} is not the plan of run {run}", "restore that file"
+        )
+    return LoadedRun(run, plan, events, replay(plan, events))
+
+
+def overview(project: Project) -> list[RunRow]:
+    """All runs, oldest first; one whose folder is gone is named as such."""
+    rows = []
+    for run in project.journal.runs():
+        try:
+            loaded = load_run(project, run)
+        except InputError as error:
+            rows.append(RunRow(run, "", "", "", error.problem, "", 0, None, ()))
+            continue
+        first = loaded.events[0]
+        holder = living_runner(project, run)
+        finished = loaded.state.finished
+        rows.append(
+            RunRow(
+                run=run,
+                runbook=loaded.plan.runbook.name,
+                ticket=loaded.plan.ticket.id,
+                started=f"{datetime.fromtimestamp(first.at, UTC):%Y-%m-%d %H:%M:%S}",
+                status=loaded.status,
+                runner=f"process {holder.split('|')[2]} on {holder.split('|')[0]}" if holder else "",
+                targets=len(loaded.plan.targets),
+                exit_code=finished.exit_code if finished else None,
+                doubts=tuple(f"{step} on {target}" for step, target in loaded.doubts),
+            )
+        )
+    return rows
+
+
+def stored_plan(project: Project, run: str) -> Plan:
+    """The plan that a run keeps a copy of."""
+    path = project.config.state / "runs" / run / "plan.json"
+    try:
+        return parse_plan(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", "the state folder of this run is incomplete") from None
+
+
+def living_runner(project: Project, run: str) -> str | None:
+    """The process that executes this run right now, as ``host|boot|pid|start``; None if there is none."""
+    holder = project.journal.holder(run, project.clock())
+    return None if holder is None or certainly_dead(holder) else holder

@@ -1,0 +1,139 @@
+"""Tickets for the other use cases: which system, what is attached to what, how an event reads there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from remediate.config import Config
+from remediate.credentials import Credentials
+from remediate.errors import InputError
+from remediate.model.base import Frozen
+from remediate.model.event import Event, Intent, RunFinished, RunStarted, Verb
+from remediate.model.plan import Plan
+from remediate.report.lines import line
+from remediate.report.plan import plan_document
+from remediate.report.render import render
+from remediate.report.run import run_document
+from remediate.tickets.interface import Post, TicketSystem
+
+if TYPE_CHECKING:
+    from remediate.service.project import Project
+    from remediate.tickets.outbox import Outbox
+
+
+class FileSettings(Frozen):
+    """``[ticket.file]``."""
+
+    path: Path = Path("tickets")
+
+
+class RtSettings(Frozen):
+    """``[ticket.rt]``."""
+
+    url: str
+    token: str
+    """A secret reference."""
+    timeout: float = 10.0
+
+
+def open_tickets(config: Config, credentials: Credentials) -> TicketSystem:
+    """The ticket system that the settings name.
+
+    Raises:
+        InputError: an unknown system, or settings that don't fit it.
+    """
+    system, settings = config.ticket.system, config.ticket.settings
+    match system:
+        case "file":
+            from remediate.tickets.file import FileTickets
+
+            return FileTickets(config.path(_settings(FileSettings, system, settings).path))
+        case "rt":
+            from remediate.tickets.rt import RequestTrackerTickets
+
+            rt = _settings(RtSettings, system, settings)
+            return RequestTrackerTickets(rt.url, credentials.resolve(rt.token), timeout=rt.timeout)
+    raise InputError(f"ticket.system: there is no {system!r}", "it can be file or rt")
+
+
+def _settings(model: type[Any], system: str, values: dict[str, Any]) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(p) for p in first["loc"])
+        raise InputError(f"remediate.toml: ticket.{system}.{field}: {first['msg']}") from None
+
+
+def post_plan(project: Project, plan: Plan) -> None:
+    """The plan and its approval request on the ticket, once."""
+    system, ticket = project.tickets, plan.ticket.id
+    if system.last_posted(ticket, plan.id) >= 1:
+        return
+    folder = project.config.state / "plans" / plan.id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = (
+        f"Please review and approve plan {plan.id} ({plan.runbook.name}, {len(plan.targets)} targets, "
+        f"risk {plan.risk.level}).\nDigest: {plan.digest}\nApprove: remediate approve PLAN --key YOUR_KEY\n"
+        f"Refuse: remediate deny PLAN --key YOUR_KEY --comment WHY\n"
+        f"It expires {plan.expires:%Y-%m-%d %H:%M} UTC."
+    )
+    system.post(ticket, Post(plan.id, 1, project.scrub(text), attachments=plan_files(plan, folder)))
+
+
+def plan_files(plan: Plan, folder: Path) -> tuple[Path, ...]:
+    """The plan as a page to read and as the bytes to sign."""
+    page, data = folder / f"{plan.id}.html", folder / f"{plan.id}.plan.json"
+    write_private(page, render(plan_document(plan), "html").encode())
+    write_private(data, plan.data)
+    return page, data
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.touch(mode=0o600)
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str], None]) -> Outbox:
+    """The reader of this run's events that puts them on the ticket."""
+    from remediate.tickets.outbox import Outbox
+
+    folder = project.run_folder(run)
+
+    def events(after: int) -> list[Event]:
+        return project.journal.events(run, after)
+
+    def text(event: Event) -> str | None:
+        body = event.body
+        if isinstance(body, Intent) and body.verb is Verb.RELEASE:
+            return None
+        return line(event, plan)
+
+    def attachments(event: Event) -> tuple[Path, ...]:
+        if isinstance(event.body, RunStarted):
+            return (*plan_files(plan, folder), *sorted((folder / "approvals").glob("*.json")))
+        if isinstance(event.body, RunFinished):
+            page = folder / f"report-{event.number}.html"
+            document = run_document(plan, [e for e in events(0) if e.number <= event.number])
+            write_private(page, project.scrub(render(document, "html")).encode())
+            return (page,)
+        return ()
+
+    return Outbox(
+        project.tickets,
+        plan.ticket.id,
+        run,
+        events=events,
+        render=text,
+        attachments=attachments,
+        scrub=project.scrub,
+        clock=project.clock,
+        problem=problem,
+    )
