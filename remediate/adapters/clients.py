@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
-from remediate.errors import RemediateError
+from remediate.errors import StepFailed
 
 T = TypeVar("T")
 Key = tuple[str, ...]
@@ -39,7 +39,7 @@ class ClientPool:
         """The open client of this key, opened now if there is none.
 
         Raises:
-            RemediateError: the pool is closed; or whatever ``open_`` raises, and then nothing is kept.
+            StepFailed: the pool is closed; or whatever ``open_`` raises, and then nothing is kept.
         """
         slot = self._slot(key)
         with slot.lock:
@@ -49,7 +49,7 @@ class ClientPool:
                 if self._closed:
                     # The pool was closed while this one was being opened: nobody else would close it.
                     _shut(slot)
-                    raise RemediateError(f"the connection to {' '.join(key)} came too late: the run is over")
+                    raise StepFailed(f"the connection to {' '.join(key)} came too late: the run is over")
             client: T = slot.client
             return client
 
@@ -85,7 +85,7 @@ class ClientPool:
     def _slot(self, key: Key) -> _Slot:
         with self._guard:
             if self._closed:
-                raise RemediateError("this pool of connections is closed")
+                raise StepFailed("this pool of connections is closed")
             return self._slots.setdefault(key, _Slot())
 
 

@@ -11,6 +11,7 @@ from remediate.adapters.hosts import apt
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key, package_key, service_key
 from remediate.adapters.hosts.restore import Restore
+from remediate.adapters.hosts.step import HostStep
 from remediate.adapters.hosts.values import Change, Found, Grabbed
 from remediate.adapters.hosts.vault import Vault
 from remediate.errors import StepFailed
@@ -24,13 +25,12 @@ from remediate.model.step import (
     Probe,
     Result,
     Role,
-    Step,
     StepClass,
     Verdict,
 )
 
 
-class HostBackup(Step):
+class HostBackup(HostStep):
     """Keep files, packages and services as they are now, so that they can be put back exactly.
 
     ``packages`` maps names to the versions that a later step will install: everything that apt would change
@@ -177,6 +177,7 @@ class HostBackup(Step):
     def release(self, context: Context) -> Result:
         """Delete the copies."""
         there = Vault.of(context.workspace, context.target.name).discard()
+        super().release(context)
         return Result(changed=there, summary="the copies are deleted" if there else "nothing was kept")
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from remediate.adapters.hosts.access import Access, access
+from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.keys import file_key, named, package_key, service_key
 from remediate.adapters.hosts.local import LocalPipe
 from remediate.adapters.hosts.session import Answer, Session
@@ -24,7 +25,7 @@ from remediate.adapters.hosts.values import (
     Process,
     outcome,
 )
-from remediate.errors import InDoubt, StepFailed
+from remediate.errors import InDoubt, InputError, StepFailed
 from remediate.model.base import State, sha256
 from remediate.model.step import Context
 from remediate.model.target import Target
@@ -50,15 +51,23 @@ def connect(context: Context, peer: Target | None = None) -> HostClient:
     """The client of this context's target (or of another host that the step needs).
 
     Raises:
-        Unreachable: it can't be reached, or didn't prove who it is; nothing was done.
-        InputError: its variables ask for what is not supported.
+        Unreachable: it can't be reached, didn't prove who it is, or its variables ask for what is not
+            supported; nothing was done.
     """
     target = peer or context.target
     key = ("host", target.name)
-    session = context.clients.get(key, lambda: open_session(access(target)), Session.close)
+
+    def open_() -> Session:
+        try:
+            return open_session(access(target))
+        except InputError as error:
+            # In the middle of a run that is no question for a user any more: nothing was done.
+            raise Unreachable(error.problem, error.advice) from None
+
+    session = context.clients.get(key, open_, Session.close)
     if session.broken:
         context.clients.drop(key)
-        session = context.clients.get(key, lambda: open_session(access(target)), Session.close)
+        session = context.clients.get(key, open_, Session.close)
     return HostClient(session, context.timeout)
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from remediate.adapters.hosts.attempts import became_of, quiet
+from remediate.adapters.hosts.attempts import became_of
 from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key
+from remediate.adapters.hosts.step import HostStep, look
 from remediate.adapters.hosts.text import clip, diff
 from remediate.adapters.hosts.values import JobState
-from remediate.errors import InputError, StepFailed
+from remediate.errors import StepFailed
 from remediate.model.base import State, sha256
 from remediate.model.inputs import AbsolutePath, ProjectPath, UnitName
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, Step, StepClass, Verdict
@@ -22,7 +23,7 @@ Mode = Annotated[str, StringConstraints(pattern=r"^[0-7]{4}$")]
 _DIFFED = 1 << 20
 
 
-class File(Step):
+class File(HostStep):
     """A file with exactly this content.
 
     The content is given as text (``content``), as a file of the project (``source``), or as a Jinja2 template
@@ -74,13 +75,14 @@ class File(Step):
         return tuple(Path(name) for name in (self.source, self.template) if name)
 
     def observe(self, context: Context) -> State:
-        """The file's facts."""
+        """The file's facts. A template that can't be rendered shows here, before anybody approves it."""
+        self._desired(context)
         return connect(context).facts([file_key(self.path)])
 
     def preview(self, context: Context) -> str:
         """A unified diff, and changes of owner and mode."""
         client = connect(context)
-        now = _fact(client, self.path)
+        now = look(client, file_key(self.path))
         desired = self._desired(context)
         old = b""
         if now["kind"] == "file":
@@ -98,7 +100,7 @@ class File(Step):
         """Put the content in place if it differs, then have the unit read it."""
         client = connect(context)
         desired = self._desired(context)
-        changed = bool(self._differs(_fact(client, self.path), desired))
+        changed = bool(self._differs(look(client, file_key(self.path)), desired))
         if changed:
             client.write(
                 self.path,
@@ -138,7 +140,7 @@ class File(Step):
     def confirm(self, context: Context) -> tuple[CheckResult, ...]:
         """Read again: content, owner and mode."""
         desired = self._desired(context)
-        now = _fact(connect(context), self.path)
+        now = look(connect(context), file_key(self.path))
         differs = self._differs(now, desired)
         return (
             CheckResult(
@@ -149,14 +151,10 @@ class File(Step):
             ),
         )
 
-    def quiesce(self, context: Context) -> bool:
-        """Whether the unit's reload or restart has ended."""
-        return quiet(context)
-
     def probe(self, context: Context) -> Probe:
         """By content; and whether the unit was told."""
         client = connect(context)
-        now = _fact(client, self.path)
+        now = look(client, file_key(self.path))
         untouched = now == context.before.get(file_key(self.path))
         differs = self._differs(now, self._desired(context))
         if differs:
@@ -169,11 +167,6 @@ class File(Step):
                 evidence = f"{self.path} has the new content, but its unit was not told"
                 return Probe(verdict=Verdict.PARTIAL, evidence=evidence)
         return Probe(verdict=Verdict.APPLIED, evidence=f"{self.path} has the new content")
-
-    def release(self, context: Context) -> Result:
-        """Forget the jobs."""
-        gone = connect(context).forget(str(context.token))
-        return Result(changed=bool(gone), summary=f"{gone} job records removed")
 
     def _differs(self, now: dict[str, Any], desired: bytes) -> list[str]:
         """What is not as it should be, in words."""
@@ -195,17 +188,11 @@ class File(Step):
         return _render(_artefact(context, self.template).decode(), self.template, self.vars, context)
 
 
-def _fact(client: HostClient, path: str) -> dict[str, Any]:
-    fact = client.facts([file_key(path)])[file_key(path)]
-    assert isinstance(fact, dict)  # noqa: S101 - by the agent's interface
-    return fact
-
-
 def _artefact(context: Context, name: str) -> bytes:
     try:
         return (context.artefacts / name).read_bytes()
     except OSError as error:
-        raise InputError(f"can't read {name}: {error.strerror}", "is it in the project?") from None
+        raise StepFailed(f"can't read {name}: {error.strerror}", "is it in the project?") from None
 
 
 def _render(text: str, name: str, values: dict[str, JsonValue], context: Context) -> bytes:
@@ -224,4 +211,4 @@ def _render(text: str, name: str, values: dict[str, JsonValue], context: Context
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         where = f"{name}:{line}" if line else name
-        raise InputError(f"{where}: {error}", "correct the template or its vars") from None
+        raise StepFailed(f"{where}: {error}", "correct the template or its vars") from None

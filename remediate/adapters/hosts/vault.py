@@ -31,9 +31,12 @@ class Vault:
 
     def begin(self) -> None:
         """Start anew: what an earlier attempt left is no backup."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(mode=0o700, parents=True)
+        try:
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise StepFailed(f"can't make {self.folder} for the backup: {error.strerror}") from None
 
     def put(self, content: bytes) -> str:
         """Keep these bytes durably; returns their SHA-256, which is their name."""

@@ -25,7 +25,8 @@ _LINGER = 0.2
 class Capped:
     """The first and the last bytes of a stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
         self.head = b""
         self.tail = b""
         self.total = 0
@@ -33,9 +34,9 @@ class Capped:
     def add(self, data: bytes) -> bytes:
         """Take more; returns what of it still belonged to the head."""
         self.total += len(data)
-        room = data[: max(0, KEEP - len(self.head))]
+        room = data[: max(0, self.keep - len(self.head))]
         self.head += room
-        self.tail = (self.tail + data[len(room) :])[-KEEP:]
+        self.tail = (self.tail + data[len(room) :])[-self.keep :]
         return room
 
     def text(self) -> str:
@@ -80,11 +81,11 @@ def start(argv: "Sequence[Any]", env: "Mapping[str, str]", cwd: str = "/") -> "s
 class Follower:
     """Reads both streams of a command to its end, or to a deadline."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float, keep: int = KEEP) -> None:
         self.process = process
         self.deadline = time.monotonic() + seconds
-        self.out = Capped()
-        self.err = Capped()
+        self.out = Capped(keep)
+        self.err = Capped(keep)
         self.timed_out = False
 
     def follow(self) -> int:
@@ -132,12 +133,12 @@ class Follower:
 
 
 def run_captured(
-    argv: "Sequence[str]", env: "Mapping[str, str]", seconds: float, cwd: str = "/"
+    argv: "Sequence[str]", env: "Mapping[str, str]", seconds: float, cwd: str = "/", keep: int = KEEP
 ) -> "dict[str, Any]":
     """Run a command to its end and tell everything about it."""
     began = time.monotonic()
     process = start(argv, env, cwd)
-    follower = Follower(process, seconds)
+    follower = Follower(process, seconds, keep)
     with process:
         code = follower.follow()
     return {

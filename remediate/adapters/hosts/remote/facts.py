@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from contextlib import suppress
 
 from . import look
@@ -20,11 +21,15 @@ _MARKS = "/var/lib/apt/extended_states"
 _CONFFILE = re.compile(r"^ (/.*?) (?:[0-9a-f]{32}|newconffile)(?: [a-z-]+)*$")
 #: As in ``Inst shop [1.0-1] (1.1-1 remediate-lab:localhost [all])`` of ``apt-get --simulate``.
 _ACTION = re.compile(r"^(Inst|Remv) (\S+) (?:\[([^\]]*)\] ?)?(?:\((\S+) .*\[(\S+)\]\))?")
+_PASSING = ("activating", "deactivating", "reloading", "refreshing", "maintenance")
+_SETTLE_SECONDS = 3.0
+#: Answers of tools that are read by us, not shown: a cut one would be wrong.
+_WHOLE = 8 << 20
 _simulated: "dict[tuple[object, ...], list[dict[str, str]]]" = {}
 
 
 def _run(argv: "list[str]", fine: "tuple[int, ...]" = (0,)) -> str:
-    answer = run_captured(argv, {}, 120.0)
+    answer = run_captured(argv, {}, 120.0, keep=_WHOLE)
     if answer["rc"] not in fine:
         raise Refusal(f"{argv[0]} failed (exit code {answer['rc']}): {answer['stderr'].strip()}")
     return str(answer["stdout"])
@@ -86,10 +91,22 @@ def _fields(stanza: str) -> "list[tuple[str, str]]":
 
 
 def services(names: "Iterable[str]") -> "dict[str, Any]":
-    """How each unit is loaded, enabled and active; no process numbers, no times."""
+    """How each unit is loaded, enabled and active; no process numbers, no times.
+
+    One that is just changing is waited for a little: facts are compared, and a moment is no state.
+    """
     wanted = checked(names, _UNIT, "unit name")
     if not wanted:
         return {}
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    facts = _show(wanted)
+    while any(fact["active"] in _PASSING for fact in facts.values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        facts = _show(wanted)
+    return facts
+
+
+def _show(wanted: "list[str]") -> "dict[str, Any]":
     properties = "--property=LoadState,UnitFileState,ActiveState"
     text = _run(["systemctl", "show", "--no-pager", properties, "--", *wanted])
     facts = {}
