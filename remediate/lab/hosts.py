@@ -16,7 +16,7 @@ from remediate.lab.interface import Item, Progress
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
 from remediate.lab.machine import Machine
-from remediate.lab.roster import DEFAULT, Host, Role, by_name, roster
+from remediate.lab.roster import DEFAULT, MOST, Host, Role, by_name, roster
 
 #: With the kernel's default of 128, half of 50 hosts never come up: each systemd takes several.
 INOTIFY_INSTANCES = 4096
@@ -108,13 +108,14 @@ class Hosts:
             self._wait(machines)
 
     def status(self) -> tuple[Item, ...]:
-        """One line per host that is there."""
-        return tuple(_in_parallel(self._item, [self.machine(name) for name in self._found()]))
+        """One line per host that is there or that ``up`` would start."""
+        return tuple(_in_parallel(self._item, [self.machine(host.name) for host in self._neighbours()]))
 
     def _item(self, machine: Machine) -> Item:
-        answers, on = machine.answers(), machine.on()
-        state = "up" if answers else ("broken" if on else "down")
-        detail = "" if answers else ("has power, but does not answer SSH" if on else "no power")
+        state, detail = "down", "no power"
+        if machine.on():
+            answers = machine.answers()
+            state, detail = ("up", "") if answers else ("broken", "has power, but does not answer SSH")
         return Item(machine.host.name, machine.address, state, detail)
 
     def machine(self, name: str) -> Machine:
@@ -183,10 +184,10 @@ class Hosts:
 
     def _found(self) -> tuple[str, ...]:
         """Every host of this lab that left any trace: a disk, a control group, a cable or a namespace."""
-        disks = [path.parent.name for path in self.layout.hosts.glob("*/upper")]
-        disks += [path.parent.name for path in self.layout.hosts.glob("*/root")]
+        disks = [path.parent.name for path in self.layout.hosts.glob("*/*") if path.name != keys.FOLDER]
         traces = {*disks, *cgroups.children(self.layout.prefix), *network.plugged(self.layout)}
-        return tuple(host.name for host in sorted(map(by_name, traces), key=lambda host: host.number))
+        known = sorted(roster(MOST), key=lambda host: host.number)
+        return tuple(host.name for host in known if host.name in traces)
 
     def _locked(self, progress: Progress) -> AbstractContextManager[None]:
         return locked(self.layout.home / "hosts.lock", progress)

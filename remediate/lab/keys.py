@@ -11,6 +11,8 @@ from remediate.lab.network import address
 from remediate.lab.roster import Host, by_name
 
 HOST_KEY = "ssh_host_ed25519_key"
+#: The part of a host's folder that outlives the host.
+FOLDER = "keys"
 
 
 def key_pair(path: Path, comment: str) -> str:
@@ -27,7 +29,7 @@ def key_pair(path: Path, comment: str) -> str:
 
 def host_key(layout: Layout, host: str) -> Path:
     """Where a host's private key is kept, so that it stays the same through reset and down."""
-    return layout.hosts / host / "keys" / HOST_KEY
+    return layout.hosts / host / FOLDER / HOST_KEY
 
 
 def ensure(layout: Layout, hosts: tuple[Host, ...]) -> None:
@@ -36,7 +38,7 @@ def ensure(layout: Layout, hosts: tuple[Host, ...]) -> None:
     for host in hosts:
         key_pair(host_key(layout, host.name), host.name)
     lines = []
-    for public in sorted(layout.hosts.glob(f"*/keys/{HOST_KEY}.pub")):
+    for public in sorted(layout.hosts.glob(f"*/{FOLDER}/{HOST_KEY}.pub")):
         host = by_name(public.parent.parent.name)
         kind, key, *_ = public.read_text().split()
         lines.append(f"{host.name},{address(layout, host)} {kind} {key}\n")

@@ -23,7 +23,7 @@ def quiet(_line: str) -> None:
 
 def _fresh(hosts: Hosts) -> Iterator[Hosts]:
     """Give ``hosts`` out with nothing of an earlier session, and remove all of it afterwards."""
-    lock = hosts.layout.home.with_suffix(".lock")
+    lock = Path("/run") / f"{hosts.layout.home.name}.lock"
     with locked(lock, quiet):
         hosts.down()
         try:

@@ -79,7 +79,7 @@ def names_left(layout: Layout) -> dict[str, list[str]]:
         "mounts": mounts,
         "groups": groups,
         "processes": [words for words in commands() if f"{layout.home}/" in words],
-        "disks": [str(path) for path in layout.hosts.glob("*/upper*")],
+        "disks": [str(path) for path in layout.hosts.glob("*/*") if path.name != "keys"],
     }
 
 
@@ -95,7 +95,13 @@ def test_down_leaves_nothing_and_may_be_repeated(spare: Hosts) -> None:
     nothing_left(spare.layout)
     assert not any(Path(f"/proc/{pid}/exe").exists() for pid in inside)
     spare.down()
-    assert spare.status() == ()
+    assert [item.state for item in spare.status()] == ["down", "down"]
+
+
+def test_down_removes_a_disk_that_was_never_finished(spare: Hosts) -> None:
+    (spare.layout.hosts / "web1" / "upper.part" / "etc").mkdir(parents=True)
+    spare.down()
+    nothing_left(spare.layout)
 
 
 def test_keys_stay_through_down(spare: Hosts) -> None:

@@ -177,6 +177,7 @@ def test_a_cut_cable_gives_silence_and_a_plugged_one_brings_the_host_back(hosts:
     hosts.cut("web1")
     with pytest.raises(TimeoutError):
         socket.create_connection((address, 22), 1)
+    assert [item.state for item in hosts.status()] == ["up", "broken", "up", "up"]
     hosts.restore("web1")
     assert shown(hosts, "web1", "hostname") == "web1"
 
