@@ -18,7 +18,7 @@ _MAX_DIFF = 30
 _VALUE = 80
 #: difflib takes quadratic time; a longer text gets only its first difference shown.
 _DIFFABLE = 2_000
-_BARE = re.compile(r"[A-Za-z/][\w./:@+~-]*|\d[\w:+~-]*\.[\w.:+~-]*[\w+~-]")
+_BARE = re.compile(r"[A-Za-z/][\w./:@+~-]*|\d[\w:+~-]*\.[\w.:+~-]*[\w+~-]", re.ASCII)
 _WORDS = frozenset(("absent", "none", "true", "false", "null"))
 
 
@@ -92,9 +92,19 @@ def value_text(value: _Side) -> str:
         return "absent"
     if value is None:
         return "none"
-    if isinstance(value, str) and _BARE.fullmatch(value) and value not in _WORDS:
+    if isinstance(value, str) and _is_plain(value):
         return value
     return safe(json.dumps(value, ensure_ascii=False, sort_keys=True), 100_000, exact=True)
+
+
+def _is_plain(text: str) -> bool:
+    if text in _WORDS or not _BARE.fullmatch(text):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
 
 
 def brief(value: JsonValue) -> str:

@@ -113,7 +113,7 @@ def _fleet(body: FleetEvent) -> str:
             return f"wave {body.wave + 1} · passed, {count(body.failed, 'target')} failed so far"
         case RollbackStarted():
             stop = "; nothing else goes forward" if body.stop else ""
-            return f"{names(body.targets)} · rollback: {body.reason}{stop}"
+            return f"{names(body.targets) or 'no target'} · rollback: {body.reason}{stop}"
         case Settled():
             why = failed_checks(body.results) or body.evidence
             return f"{body.target} · {FINALS[body.final][0]}{f': {why}' if why else ''}"
