@@ -14,7 +14,7 @@ import click
 
 import remediate
 from remediate.cli import approvals, control, labs, observing, plans, runs
-from remediate.cli.options import Settings
+from remediate.cli.options import Settings, with_globals
 from remediate.errors import Exit, RemediateError
 
 _GROUPS = (
@@ -67,7 +67,7 @@ def cli(ctx: click.Context, project: Path | None, output: str | None, debug: boo
 
 for module in (plans, approvals, runs, control, observing, labs):
     for command in module.COMMANDS:
-        cli.add_command(command)
+        cli.add_command(with_globals(command))
 
 
 def main() -> None:

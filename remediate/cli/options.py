@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,29 @@ class Settings:
 
 pass_settings = click.make_pass_decorator(Settings)
 
-output_option = click.option(
-    "--output", "output_", type=click.Choice(["text", "json"]), help="For people, or for programs."
-)
+
+def with_globals(command: click.Command) -> click.Command:
+    """Let a command, and all below it, take the global options after its own name as well."""
+    command.params += [
+        _global(["--project"], "project", click.Path(path_type=Path), "Folder with remediate.toml."),
+        _global(["--output"], "output", click.Choice(["text", "json"]), "For people, or for programs."),
+        _global(["--debug"], "debug", None, "Show the traceback of an error."),
+    ]
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            with_globals(child)
+    return command
+
+
+def _global(names: list[str], field: str, type_: click.ParamType | None, help_: str) -> click.Option:
+    def keep(ctx: click.Context, _: click.Parameter, value: object) -> None:
+        if value:
+            ctx.obj = replace(ctx.obj, **{field: value})
+
+    return click.Option(
+        names, type=type_, is_flag=type_ is None, expose_value=False, callback=keep, help=help_
+    )
+
 
 PLAN_FILE = click.Path(path_type=Path, dir_okay=False)
 KEY_FILE = click.Path(path_type=Path, dir_okay=False)

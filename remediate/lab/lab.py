@@ -10,6 +10,7 @@ from remediate.lab.command import LabError
 from remediate.lab.hosts import Hosts
 from remediate.lab.interface import HOME, Component, Item, Progress
 from remediate.lab.locks import locked
+from remediate.lab.people import People
 from remediate.lab.roster import DEFAULT
 from remediate.lab.rt import RequestTracker
 
@@ -18,7 +19,7 @@ LOCK = HOME / "lab.lock"
 
 def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
     """Every part of the lab, in the order in which they start; ``hosts`` is how many hosts there are."""
-    return (Hosts(total=hosts), RequestTracker())
+    return (Hosts(total=hosts), RequestTracker(), People())
 
 
 def up(progress: Progress, hosts: int = DEFAULT) -> None:
