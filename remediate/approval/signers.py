@@ -13,7 +13,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -93,47 +93,56 @@ class Signers:
         Raises:
             Refused: says what ssh-keygen says.
         """
-        with tempfile.TemporaryDirectory(prefix="remediate-verify-") as folder:
-            done = self._ask(
-                Path(folder), "verify", message, signature, ["-I", principal, "-n", NAMESPACE], now
-            )
+        who = ["-I", principal, "-n", NAMESPACE]
+        done = self._ask("verify", message, signature, who, now)
         named = f'Good "{NAMESPACE}" signature for {principal} with '
         good = re.fullmatch(rf"{re.escape(named)}\S+ key (SHA256:\S+)\s*", done.stdout)
         if done.returncode or not good:
-            raise Refused(f"{principal}: {self._reason(done.stderr or done.stdout)}", _ADVICE)
+            reason = _reason(done.stderr or done.stdout, self.path)
+            if (
+                self.revoked is not None
+                and not replace(self, revoked=None)._ask("verify", message, signature, who, now).returncode
+            ):
+                # ssh-keygen itself says nothing about a revoked key.
+                reason = "the key is revoked"
+            raise Refused(f"{principal}: {reason}", _ADVICE)
         return good[1]
 
     def principals_in_certificate(self, message: bytes, signature: SshSignature, now: datetime) -> list[str]:
         """All principals that the certificate of this signature and its authority's line allow."""
-        with tempfile.TemporaryDirectory(prefix="remediate-verify-") as folder:
-            done = self._ask(Path(folder), "find-principals", message, signature, [], now)
+        done = self._ask("find-principals", message, signature, [], now)
         return [p for line in done.stdout.splitlines() for p in line.split(",")]
 
     def _ask(
-        self,
-        folder: Path,
-        operation: str,
-        message: bytes,
-        signature: SshSignature,
-        arguments: list[str],
-        now: datetime,
+        self, operation: str, message: bytes, signature: SshSignature, arguments: list[str], now: datetime
     ) -> subprocess.CompletedProcess[str]:
-        for name, data in (("signers", self.allowed), ("sig", signature.armored.encode())):
-            (folder / name).write_bytes(data)
-        argv = ["ssh-keygen", "-Y", operation, "-f", str(folder / "signers"), "-s", str(folder / "sig")]
-        argv += [*arguments, "-O", f"verify-time={now.astimezone(UTC):%Y%m%d%H%M%SZ}"]
-        if self.revoked is not None and operation == "verify":
-            (folder / "revoked").write_bytes(self.revoked)
-            argv += ["-r", str(folder / "revoked")]
-        (folder / "message").write_bytes(message)
-        with (folder / "message").open("rb") as stdin:
-            return run_keygen(argv, stdin=stdin.fileno())
+        with tempfile.TemporaryDirectory(prefix="remediate-verify-") as folder:
+            place = Path(folder)
+            (place / "signers").write_bytes(self.allowed)
+            (place / "signature").write_text(signature.armored)
+            (place / "message").write_bytes(message)
+            argv = [
+                "ssh-keygen",
+                "-Y",
+                operation,
+                "-f",
+                str(place / "signers"),
+                "-s",
+                str(place / "signature"),
+            ]
+            argv += [*arguments, "-O", f"verify-time={now.astimezone(UTC):%Y%m%d%H%M%SZ}"]
+            if self.revoked is not None and operation == "verify":
+                (place / "revoked").write_bytes(self.revoked)
+                argv += ["-r", str(place / "revoked")]
+            with (place / "message").open("rb") as stdin:
+                return run_keygen(argv, stdin=stdin.fileno())
 
-    def _reason(self, text: str) -> str:
-        for known, meaning in _REASONS:
-            if found := re.search(known, text):
-                return meaning.format(*found.groups(), signers=self.path)
-        return f"the signature is not good for this plan, or its key doesn't stand in {self.path}"
+
+def _reason(text: str, path: Path) -> str:
+    for known, meaning in _REASONS:
+        if found := re.search(known, text):
+            return meaning.format(*found.groups(), signers=path)
+    return f"the signature is not good for this plan, or its key doesn't stand in {path}"
 
 
 _ADVICE = "have it signed again with a key that is good now, or put the key into the allowed signers file"
@@ -149,7 +158,6 @@ _REASONS = (
     ),
     (r"[Cc]ertificate.*(expired|not yet valid)", "the key's certificate is {0}"),
     (r"not permitted for use in signature namespace", f"{{signers}} doesn't allow the key for {NAMESPACE}"),
-    (r"revoked", "the key is revoked"),
     (r"incorrect signature", "the signature is not over this payload and this plan"),
     (r"Unsupported.*option|[Ii]nvalid.*verify.time", "ssh-keygen is older than OpenSSH 9.1"),
 )
