@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from remediate.errors import InputError
 
@@ -69,7 +70,13 @@ def config_file(project: Path, fallback: Path) -> Path:
     return path
 
 
-def run(name: str, arguments: Sequence[str], project: Path, timeout: float = TIMEOUT) -> Answer:
+def run(
+    name: str,
+    arguments: Sequence[str],
+    project: Path,
+    timeout: float = TIMEOUT,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Answer:
     """Run one of Ansible's programs to its end.
 
     Raises:
@@ -78,6 +85,7 @@ def run(name: str, arguments: Sequence[str], project: Path, timeout: float = TIM
     environment = {k: v for k, v in os.environ.items() if k != "ANSIBLE_FORCE_COLOR"}
     with tempfile.TemporaryDirectory(prefix="remediate-") as folder:
         environment |= _QUIET | _STRICT | {"ANSIBLE_CONFIG": str(config_file(project, Path(folder)))}
+        environment |= settings
         return _run([program(name), *arguments], project, environment, timeout)
 
 

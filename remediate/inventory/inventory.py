@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from remediate.errors import InputError, Refused
-from remediate.inventory import commands, files
+from remediate.inventory import addresses, commands, files
 from remediate.inventory.hosts import Groups, memberships, read_groups, read_target
 from remediate.inventory.secrets import plain_secrets
 from remediate.model.base import canonical, sha256
@@ -21,6 +21,8 @@ from remediate.model.target import Target
 _PARALLEL = 4
 _MISMATCH = re.compile(r"Could not match supplied host pattern, ignoring: (.+)")
 _NOTHING = re.compile(r"no hosts to target|No hosts matched|hosts \(0\)")
+_TRIED = re.compile(r"^\[WARNING\]: Failed to parse inventory with '(\w+)' plugin: (.*)$", re.MULTILINE)
+_NO_PLUGIN = "no root 'plugin' key"
 _UNFIT_PATTERN = re.compile(r"^-|[\x00-\x1f\x7f]")
 
 
@@ -61,11 +63,14 @@ class Inventory:
         files.check(path)
         answer = commands.run("ansible-inventory", ["-i", str(path), "--list"], project, timeout)
         if answer.code:
-            raise InputError(f"{path}: Ansible can't read this inventory:\n{answer.said}")
+            raise InputError(f"{path}: Ansible can't read this inventory:\n{_why(answer)}")
         raw = _document(path, answer.out)
         groups = read_groups(path, raw)
         member = memberships(groups)
         variables: dict[str, dict[str, Any]] = raw.get("_meta", {}).get("hostvars", {})
+        if unclear := [name for name, own in variables.items() if addresses.templated(own)]:
+            for name, values in addresses.resolve(path, project, unclear, timeout).items():
+                variables[name] |= values
         hosts = {
             name: read_target(path, name, variables.get(name, {}), member.get(name, ()))
             for name in dict.fromkeys([*groups.get("all", ()), *variables])
@@ -145,6 +150,12 @@ class Inventory:
                 + " selects no host, and a change of nothing is no success"
             )
         raise InputError(f"{self.path}: Ansible can't select {pattern!r}:\n{answer.said}")
+
+
+def _why(answer: commands.Answer) -> str:
+    """Ansible's last word, and what each plugin that tried the source had against it."""
+    tried = [(m[1], m[2].strip()) for m in _TRIED.finditer(answer.err) if _NO_PLUGIN not in m[2]]
+    return "\n".join([answer.said, *(f"  as {plugin}: {cause}"[:500] for plugin, cause in tried)])
 
 
 def _document(path: Path, text: str) -> dict[str, Any]:

@@ -56,8 +56,6 @@ class Run:
     code: int | None
     killed: bool
     """It did not end by itself in time."""
-    gone: bool
-    """No local process of it is left."""
 
 
 def execute(job: Job) -> Run:
@@ -66,18 +64,20 @@ def execute(job: Job) -> Run:
     Raises:
         InputError: it can't even be prepared; nothing was started.
     """
-    folder, secrets = private.prepare(job)
+    prepared = private.prepare(job)
+    folder = prepared.folder
     recording = Recording()
     try:
-        with private.secret_pipe(folder, secrets, job.timeout) as pipe, _deadline(job) as late:
-            code = _run(job, folder, pipe, recording)
+        with private.pipes(prepared, job.timeout) as secrets, _deadline(job) as late:
+            code = _run(job, folder, secrets, recording)
         killed = late.is_set()
         if (skipped := folder / _SKIPPED).is_file():
             recording.take_skipped(skipped.read_text(encoding="utf-8"))
-        # What Ansible left running on this machine (a killed run's workers) must not act any more.
-        gone = processes.end([_mark(job)]) if killed or recording.stats is None else True
-        return Run(recording, code, killed, gone)
+        return Run(recording, code, killed)
     finally:
+        # After a clean end there is nothing left to find, and looking through all processes takes time.
+        if recording.stats is None:
+            processes.end([_mark(job)])
         private.discard(folder)
 
 
@@ -85,12 +85,10 @@ def _mark(job: Job) -> str:
     return f"{processes.CALL}={job.call}"
 
 
-def _run(job: Job, folder: Path, pipe: Path | None, recording: Recording) -> int | None:
+def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> int | None:
     from ansible_runner import Runner, RunnerConfig
 
-    options = ["--check", "--diff"] if job.check else []
-    if pipe:
-        options += ["-e", f"@{pipe}"]
+    options = [*secrets, *(["--check", "--diff"] if job.check else [])]
     config: Any = RunnerConfig(
         private_data_dir=str(folder),
         project_dir=str(job.artefacts),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import JsonValue, StringConstraints, field_validator
 
+from remediate.adapters.ansible import trees
 from remediate.adapters.ansible.job import Job, OneTask
 from remediate.adapters.ansible.step import AnsibleStep, data
 from remediate.model.step import Context
@@ -46,7 +47,7 @@ class Module(AnsibleStep):
 
     def artefacts(self, project: Path) -> tuple[Path, ...]:
         """Ansible's settings; the module itself comes with the tool."""
-        return (Path("ansible.cfg"),) if (project / "ansible.cfg").is_file() else ()
+        return trees.settings(project)
 
     def _job(self, context: Context) -> Job:
         return Job(

@@ -15,7 +15,8 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pydantic import JsonValue
 
 from remediate.adapters.ansible.events import END
 from remediate.adapters.ansible.job import Job
+from remediate.adapters.ansible.trees import refuse_loose_keys
 from remediate.errors import InputError
 from remediate.inventory.secrets import is_reference, named_like_secret
 from remediate.model.target import Target
@@ -30,30 +32,55 @@ from remediate.model.target import Target
 #: The extra variable, a list, through which secrets reach Ansible.
 SECRETS = "remediate_secrets"
 
-_LOOSE_KEYS = re.compile(
-    r"StrictHostKeyChecking[ =\"']*(no|off|accept-new)\b|UserKnownHostsFile[ =\"']*/dev/null", re.IGNORECASE
-)
 _UNSAFE = "__ansible_unsafe"
 _LOCAL = {"local", "ansible.builtin.local"}
 
 
-def prepare(job: Job) -> tuple[Path, list[str]]:
-    """Write the directory anew; the secret values in the order in which the files speak of them.
+#: The inventory variable that says where the vault's password is.
+VAULT = "remediate_vault_password"
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """The directory, and the secrets that go through pipes: values, and the vault's password if any."""
+
+    folder: Path
+    values: list[str]
+    vault: str | None
+
+
+def prepare(job: Job) -> Private:
+    """Write the directory anew.
 
     Raises:
         InputError: a setting would talk to unknown hosts, or a secret can't be had.
     """
-    refuse_loose_keys(job)
-    folder = job.folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    _refuse_loose_keys(job)
+    vault = _vault(job)
     references: list[str] = []
-    _write(folder / "hosts.json", inventory(job.targets, job.peers, references))
-    _write(folder / "vars.json", _extra(job, references))
-    _write(folder / "play.json", _plays(job, references))
+    files = {
+        "hosts.json": inventory(job.targets, job.peers, references),
+        "vars.json": _extra(job, references),
+        "play.json": _plays(job, references),
+    }
+    values = [job.resolver.resolve(r) for r in references]
+    job.folder.mkdir(mode=0o700, parents=True)
+    for name, content in files.items():
+        _write(job.folder / name, content)
     # A file, because a thousand names don't fit on a command line.
-    (folder / "limit").write_text("".join(f"{t.name}\n" for t in job.targets))
-    return folder, [job.resolver.resolve(r) for r in references]
+    (job.folder / "limit").write_text("".join(f"{t.name}\n" for t in job.targets))
+    return Private(job.folder, values, vault)
+
+
+def _vault(job: Job) -> str | None:
+    every = (*job.targets, *job.peers.values())
+    references = {str(t.vars[VAULT]) for t in every if VAULT in t.vars}
+    if len(references) > 1:
+        raise InputError(
+            f"the hosts of one step name {len(references)} different vault passwords in {VAULT}",
+            "give them one, or name several with vault_identity_list in ansible.cfg",
+        )
+    return job.resolver.resolve(references.pop()) if references else None
 
 
 def discard(folder: Path) -> None:
@@ -61,22 +88,14 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def refuse_loose_keys(job: Job) -> None:
-    """Refuse settings that would trust an unknown host key, wherever they stand."""
+def _refuse_loose_keys(job: Job) -> None:
     config = job.artefacts / "ansible.cfg"
-    texts = [("ansible.cfg", config.read_text(errors="replace") if config.is_file() else "")]
+    if config.is_file():
+        refuse_loose_keys("ansible.cfg", config.read_text(errors="replace"))
     for target in (*job.targets, *job.peers.values()):
-        texts += [
-            (f"variable {k} of {target.name}", v)
-            for k, v in target.vars.items()
-            if isinstance(v, str) and k.startswith("ansible_ssh_")
-        ]
-    for where, text in texts:
-        if found := _LOOSE_KEYS.search(text):
-            raise InputError(
-                f"{where}: {found[0]!r} would hand this change to whoever answers",
-                "add the host's key to its known_hosts file instead",
-            )
+        for name, value in target.vars.items():
+            if isinstance(value, str) and name.startswith("ansible_ssh_"):
+                refuse_loose_keys(f"variable {name} of {target.name}", value)
 
 
 def inventory(
@@ -93,7 +112,9 @@ def inventory(
 
 
 def _host(target: Target, references: list[str]) -> dict[str, Any]:
-    found = {k: _referred(v, references, secret=named_like_secret(k)) for k, v in target.vars.items()}
+    found = {
+        k: _referred(v, references, secret=named_like_secret(k)) for k, v in target.vars.items() if k != VAULT
+    }
     found["ansible_host"] = target.address
     if target.vars.get("ansible_connection") in _LOCAL:
         return found
@@ -182,16 +203,25 @@ def _write(path: Path, data: Any) -> None:
 
 
 @contextmanager
-def secret_pipe(folder: Path, values: Sequence[str], timeout: float) -> Iterator[Path | None]:
-    """A named pipe that gives these values to its one reader, as extra variables; None without values."""
-    if not values:
-        yield None
-        return
-    path = folder / "secrets"
+def pipes(private: Private, timeout: float) -> Iterator[list[str]]:
+    """Arguments for Ansible that name pipes; each gives its secret to one reader and then holds nothing."""
+    secrets = json.dumps({SECRETS: [{_UNSAFE: v} for v in private.values]})
+    with ExitStack() as stack:
+        arguments: list[str] = []
+        if private.values:
+            path = stack.enter_context(_pipe(private.folder / "secrets", secrets, timeout))
+            arguments += ["-e", f"@{path}"]
+        if private.vault is not None:
+            path = stack.enter_context(_pipe(private.folder / "vault", private.vault + "\n", timeout))
+            arguments += ["--vault-password-file", str(path)]
+        yield arguments
+
+
+@contextmanager
+def _pipe(path: Path, text: str, timeout: float) -> Iterator[Path]:
     os.mkfifo(path, 0o600)
-    data = json.dumps({SECRETS: [{_UNSAFE: v} for v in values]}).encode()
     stop = threading.Event()
-    writer = threading.Thread(target=_feed, args=(path, data, stop, timeout), daemon=True)
+    writer = threading.Thread(target=_feed, args=(path, text.encode(), stop, timeout), daemon=True)
     writer.start()
     try:
         yield path

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue, TypeAdapter, field_validator
 
 from remediate.adapters.ansible import dead, execution, outcome, preview
 from remediate.adapters.ansible.events import Recording, TaskStatus
@@ -35,11 +35,21 @@ _DATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 
 class Watch(Frozen):
-    """What a step changes on each host, as its author says: it is observed, backed up and restored."""
+    """What a step changes on each host, as its author says: it is observed, backed up and restored.
+
+    Attributes:
+        packages: names; or names to the versions that the step will bring, so that whatever apt changes
+            on the way there is backed up too.
+    """
 
     files: tuple[AbsolutePath, ...] = ()
-    packages: tuple[DebianPackage, ...] = ()
+    packages: dict[DebianPackage, str] = {}
     services: tuple[UnitName, ...] = ()
+
+    @field_validator("packages", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return dict.fromkeys(value, "") if isinstance(value, list | tuple | set | frozenset) else value
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -92,9 +102,8 @@ class AnsibleStep(BatchStep):
             return ()
         from remediate.adapters.hosts.backup import HostBackup
 
-        return (
-            HostBackup(files=self.watch.files, packages=self.watch.packages, services=self.watch.services),
-        )
+        watch = self.watch
+        return (HostBackup(files=watch.files, packages=watch.packages, services=watch.services),)
 
     def observe(self, context: Context) -> State:
         """Facts about all that is watched, in one round trip."""
