@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from remediate.lab import cgroups, network
+from remediate.lab import cgroups, keys, network
 from remediate.lab.command import LabError, run
 from remediate.lab.data import FILES, write
 from remediate.lab.image import mount_overlay
@@ -141,8 +141,10 @@ class Machine:
         self.power_off()
         self._discard()
         network.unplug(self.layout, self.host.name)
-        for name in ("layers", "console.log", "supervise.sh"):
-            (self.folder / name).unlink(missing_ok=True)
+        for left in self.folder.glob("*"):
+            # Also files that others put beside the disk, as nspawn does with its lock.
+            if left.name != keys.FOLDER:
+                left.unlink()
 
     def answers(self, timeout: float = 0.5) -> bool:
         """Whether sshd sends its greeting within ``timeout`` seconds."""

@@ -20,6 +20,7 @@ from remediate.errors import InputError
 from remediate.lab import cgroups, doctor, lab, machine_packages, pool
 from remediate.lab.command import LabError, run
 from remediate.lab.hosts import Hosts
+from remediate.lab.interface import Item, Progress
 from remediate.lab.inventory import write_inventory
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
@@ -201,3 +202,45 @@ def test_importing_the_lab_is_cheap() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert not set(heavy) & set(json.loads(shown.stdout))
+
+
+class _Part:
+    """A component that notes what is asked of it."""
+
+    def __init__(self, name: str, asked: list[str], *, fails: bool = False) -> None:
+        self.name = name
+        self.asked = asked
+        self.fails = fails
+
+    def packages(self) -> tuple[str, ...]:
+        return ()
+
+    def up(self, progress: Progress) -> None:
+        self.asked.append(f"{self.name} up")
+
+    def down(self) -> None:
+        self.asked.append(f"{self.name} down")
+        if self.fails:
+            raise LabError("stuck")
+
+    def reset(self, progress: Progress) -> None:
+        self.asked.append(f"{self.name} reset")
+
+    def status(self) -> tuple[Item, ...]:
+        return (Item(self.name, "", "up"),)
+
+
+def test_parts_start_in_order_and_stop_in_reverse_even_when_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    parts = (_Part("one", asked), _Part("two", asked, fails=True))
+    monkeypatch.setattr(lab, "components", lambda *_total: parts)
+    monkeypatch.setattr(lab, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    lab.up(quiet)
+    lab.reset(quiet)
+    with pytest.raises(LabError, match="two: stuck"):
+        lab.down()
+    assert asked == ["one up", "two up", "one reset", "two reset", "two down", "one down"]
+    assert [item.name for item in lab.status()] == ["one", "two"]
