@@ -5,12 +5,14 @@ Each block makes its text safe while it is built (see `safe`), so that no render
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from remediate.report.safe import LINE, LONG, SHORT, safe
+
+T = TypeVar("T")
 
 
 class Style(StrEnum):
@@ -173,6 +175,24 @@ class Document:
 
     def __post_init__(self) -> None:
         _set(self, title=safe(self.title, SHORT))
+
+    def mapped(self, change: Callable[[str], str]) -> Document:
+        """The same document with every text changed, such as scrubbed of secrets.
+
+        To be preferred to changing the rendered page, where escapes can hide what is looked for.
+        """
+        return _mapped(self, change)
+
+
+def _mapped(value: T, change: Callable[[str], str]) -> T:
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _mapped(getattr(value, f.name), change) for f in fields(value)}
+        return cast(T, replace(value, **changed))
+    if isinstance(value, tuple):
+        return cast(T, tuple(_mapped(item, change) for item in value))
+    if isinstance(value, str) and not isinstance(value, StrEnum):
+        return cast(T, change(value))
+    return value
 
 
 def cell(value: str | Cell) -> Cell:

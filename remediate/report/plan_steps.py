@@ -124,7 +124,8 @@ def _titles(check: PlannedCheck, targets: Sequence[Target]) -> list[str]:
     """One line for each different wording, with the targets that it is for where there are several."""
     try:
         built = check.build()
-        wordings = grouped((built.title(target), target.name) for target in targets)
+        patience = f", within {duration_text(built.within)}" if built.within else ""
+        wordings = grouped((built.title(target) + patience, target.name) for target in targets)
     except Exception:
         # A check of a package that isn't installed here must not hide the rest of the page.
         return [f"{check.kind} {value_text(dict(check.params))}"]

@@ -15,12 +15,11 @@ from remediate.model.event import (
     RunStarted,
     Unfit,
     Unread,
-    Verb,
 )
 from remediate.model.plan import Plan
 from remediate.report.document import Block, Cell, Heading, Paragraph, Style, facts, table
 from remediate.report.lines import one_line, title
-from remediate.report.words import VERBS, VERDICTS, count, instant
+from remediate.report.words import VERDICTS, count, effect, instant
 
 _MAX_ROWS = 200
 
@@ -69,10 +68,9 @@ def _finding(plan: Plan, event: Event) -> Iterator[tuple[str, str, str]]:
         case Inspected(ok=False, target=target, difference=difference):
             yield target, "not as approved", difference
         case Held(verb=verb, step=step, target=target, difference=difference):
-            verb_ = "" if verb is Verb.APPLY else f"{VERBS[verb]} of "
-            yield target, f"{verb_}{title(step, plan)}: not begun", difference
-        case Probed(step=step, target=target, verdict=verdict, evidence=evidence):
-            yield target, f"{title(step, plan)}: {VERDICTS[verdict]}", evidence
+            yield target, f"{effect(verb, title(step, plan))}: not begun", difference
+        case Probed(verb=verb, step=step, target=target, verdict=verdict, evidence=evidence):
+            yield target, f"{effect(verb, title(step, plan))}: {VERDICTS[verdict]}", evidence
         case Unfit(target=target, difference=difference) if difference:
             yield target, "final verification", difference
         case Unread(target=target, why=why):

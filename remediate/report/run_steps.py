@@ -26,7 +26,7 @@ from remediate.model.step import CheckResult, Status
 from remediate.report.document import Block, Cell, Heading, Paragraph, Style, table
 from remediate.report.history import Attempt, History
 from remediate.report.lines import event_text, one_line, title
-from remediate.report.words import FINALS, VERBS, VERDICTS, clock, count, day, grouped, instant, names
+from remediate.report.words import FINALS, VERDICTS, clock, count, day, effect, grouped, instant, names
 
 _MAX_ROWS = 400
 
@@ -78,10 +78,9 @@ def _attempts(plan: Plan, same: Sequence[Attempt]) -> _Row:
     began = min(attempt.began for attempt in same)
     took = max(attempt.ended for attempt in same) - began
     again = f", attempt {first.key.number}" if first.key.number > 1 else ""
-    verb = "" if first.key.verb is Verb.APPLY else f"{VERBS[first.key.verb]} of "
     return _Row(
         began,
-        f"{verb}{title(first.key.step, plan)}{again}",
+        f"{effect(first.key.verb, title(first.key.step, plan))}{again}",
         names([attempt.key.target for attempt in same]),
         duration_text(took),
         _outcome(first),

@@ -48,6 +48,11 @@ SCOPES = {
 }
 
 
+def effect(verb: Verb, title: str) -> str:
+    """``upgrade shop``, ``undo of “upgrade shop”``."""
+    return title if verb is Verb.APPLY else f"{VERBS[verb]} of “{title}”"
+
+
 def instant(at: datetime | float) -> str:
     """``2025-11-22 02:14:07 UTC``, from an aware datetime or epoch seconds."""
     return f"{_utc(at):%Y-%m-%d %H:%M:%S} UTC"

@@ -91,3 +91,12 @@ def test_an_empty_document_is_one() -> None:
     assert Document("t", ()).blocks == ()
     assert Table((), ()).rows == ()
     assert Severity("danger") is Severity.DANGER
+
+
+def test_every_text_can_be_changed_before_it_is_rendered() -> None:
+    secret = "p&ss'w<rd*"
+    document = nasty_document(f"user {secret} end")
+    clean = document.mapped(lambda text: text.replace(secret, "[redacted]"))
+    assert not any(secret in string for string in strings(clean))
+    assert clean.mapped(lambda text: text.replace("[redacted]", secret)) == document
+    assert [type(block) for block in clean.blocks] == [type(block) for block in document.blocks]
