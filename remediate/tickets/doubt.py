@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NEVER = 2**63
+
 
 class Doubt:
     """About one entry at a time: posts go one by one, and only without a doubt.
@@ -17,8 +19,8 @@ class Doubt:
         self._calm: float | None = None
 
     def arise(self, number: int) -> None:
-        """The entry up to this event may or may not be taken."""
-        self._number, self._calm = number, None
+        """The entry up to this event may or may not be taken; `NEVER`: no answer will tell, only time."""
+        self._number, self._calm = max(self._number, number), None
 
     def answered(self, last: int, now: float) -> None:
         """The ticket shows entries up to this event."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from remediate.model.event import Event
+from remediate.tickets.files import contents
 from remediate.tickets.interface import Post
 
 LINES = 50
@@ -93,21 +92,13 @@ class Composer:
         return tuple(files), notes
 
     def _usable(self, path: Path, room: int) -> tuple[int, str]:
+        """Its size, or why it is not attached."""
         try:
-            # Not blocking: a pipe in the place of a file would hold the log up for ever.
-            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(file, "rb") as stream:
-                status = os.fstat(file)
-                if not stat.S_ISREG(status.st_mode):
-                    return 0, "not a regular file"
-                if status.st_size > room:
-                    return 0, f"{status.st_size:,} bytes are too many for one entry"
-                text = stream.read().decode(errors="replace")
+            data = contents(path, room)
         except OSError as error:
-            return 0, f"can't be read: {error.strerror}"
-        if self.scrub(text) != text:
-            return 0, "it holds what looks like a secret"
-        return status.st_size, ""
+            return 0, error.strerror or str(error)
+        text = data.decode(errors="replace")
+        return len(data), "" if self.scrub(text) == text else "it holds what looks like a secret"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ right before every post. So a process may die at any line here; the next one ask
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
-from remediate.errors import Exit
+from remediate.errors import Exit, RemediateError
 from remediate.model.event import Event, Final, RunFinished, RunStarted
-from remediate.tickets.doubt import Doubt
+from remediate.tickets.doubt import NEVER, Doubt
 from remediate.tickets.entries import Composer
 from remediate.tickets.interface import (
     Change,
@@ -26,6 +27,8 @@ from remediate.tickets.interface import (
     TicketUnreachable,
 )
 
+#: Attempts to move the ticket's status before the log goes on without.
+_MOVES = 3
 _FINAL = {Exit.VERIFIED_NEW: Final.NEW, Exit.ROLLED_BACK: Final.ORIGINAL}
 
 
@@ -81,6 +84,7 @@ class Pump:
         self._held = 0
         #: Up to this event, files are not attached: the system refused an entry with them.
         self._bare = 0
+        self._moves = self._noted = 0
         self._told = ""
         #: How often the end was asked for, and which of these times everything stood on the ticket.
         self.closing = self.closed = 0
@@ -90,7 +94,8 @@ class Pump:
         if not self._begun:
             earlier = self._events(0)
             if earlier:
-                self._doubt.arise(earlier[-1].number)
+                # It may also have been a note on the status, of which the run's entries tell nothing.
+                self._doubt.arise(NEVER if self._change else earlier[-1].number)
             self._begun = True
 
     def step(self) -> float | None:
@@ -101,10 +106,12 @@ class Pump:
         """
         try:
             delay = self._move()
+        except TicketAltered as error:
+            self._problem(f"the ticket's log is not as it was written: {error.problem}")
+            return 0.0
         except TicketRefused as error:
             self._problem(f"the ticket system refuses: {error.problem}")
-            # Without its files the entry may pass at once.
-            return 1.0 if self._pending and self._bare >= self._pending[0].number else self._pace.rarely
+            return self._pace.rarely
         except TicketDown as error:
             self._doubt.silence()
             self._problem(f"the ticket system is down, the log waits: {error.problem}")
@@ -156,6 +163,11 @@ class Pump:
             self._held = 0
         if last == self._known:
             return False
+        if last and not self._events(last - 1):
+            raise RemediateError(
+                f"the ticket tells of event #{last}, which the journal does not hold",
+                "find out which journal belongs to this run",
+            )
         if self._known is not None and last < self._known:
             # Restored from a backup, hidden from us, or an answer from a stale copy: wait and see which.
             self._problem(f"the ticket went back from event #{self._known} to #{last}")
@@ -171,7 +183,17 @@ class Pump:
     def _deliver(self, entry: Post) -> float:
         if isinstance(self._pending[0].body, RunStarted):
             self._workflow(1, lambda system, change: system.started(self._ticket, change))
-        self._post(entry)
+        try:
+            self._post(entry)
+        except TicketAltered:
+            self._held = entry.last
+            raise
+        except TicketRefused as error:
+            if not entry.attachments:
+                raise
+            self._problem(f"the ticket system refuses an entry with files: {error.problem}")
+            self._bare = entry.last
+            return 0.0
         self._advance(entry.last)
         self._since = None
         self._told = ""
@@ -180,17 +202,11 @@ class Pump:
     def _post(self, entry: Post) -> None:
         try:
             self._system.post(self._ticket, entry)
-        except TicketUnreachable:
+        except (TicketUnreachable, TicketRefused):
             raise
-        except TicketDown:
-            self._doubt.arise(entry.last)
-            raise
-        except TicketAltered:
-            self._held = entry.last
-            raise
-        except TicketRefused:
-            if entry.attachments:
-                self._bare = entry.last
+        except Exception:
+            ours = entry.run == self._composer.run
+            self._doubt.arise(entry.last if ours else NEVER)
             raise
 
     def _close(self, closing: int) -> float | None:
@@ -199,7 +215,7 @@ class Pump:
         run = self._composer.run
         if self._pending:
             last = self._pending[-1].number
-            return self._deliver(Post(run, last, f"The journal of run {run} goes on up to event #{last}."))
+            return self._deliver(Post(run, last, f"The log of run {run} is complete up to event #{last}."))
         self._find_doubles()
         finished = [event.body for event in self._events(0) if isinstance(event.body, RunFinished)]
         if finished:
@@ -220,15 +236,29 @@ class Pump:
             return
         try:
             move(self._system, self._change)
-        except TicketRefused as error:
+            self._moves = 0
+        except (TicketRefused, TicketDown) as error:
+            self._moves += 1
+            # The ticket answered just now: if it goes on failing at this alone, the log must not wait for it.
+            if isinstance(error, TicketDown) and self._moves < _MOVES:
+                raise
             self._problem(f"the ticket's status: {error.problem}")
-            # A log of its own: the numbers in the run's markers are those of events.
-            notes = f"{self._composer.run}.status"
-            if self._system.last_posted(self._ticket, notes) < number:
-                text = f"The ticket's status or fields could not be set: {error.problem}"
-                self._post(Post(notes, number, self._composer.scrub(text)))
+            self._note(number, f"The ticket's status or fields could not be set: {error.problem}")
+
+    def _note(self, number: int, text: str) -> None:
+        """A log of its own, for the numbers in the run's markers are those of events."""
+        notes = f"{self._composer.run}.status"
+        if number <= self._noted or self._system.last_posted(self._ticket, notes) >= number:
+            return
+        try:
+            self._post(Post(notes, number, self._composer.scrub(text)))
+        except TicketAltered as error:
+            self._problem(f"the ticket's log is not as it was written: {error.problem}")
+        self._noted = number
 
     def _problem(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
+        if text == self._told:
+            return
+        self._told = text
+        with suppress(Exception):  # a display that fails must not end the log
             self._tell(self._composer.scrub(text))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +11,7 @@ from types import MappingProxyType
 from remediate.errors import InputError
 from remediate.model.change import Priority, Ticket
 from remediate.model.event import Final
+from remediate.tickets.files import contents
 from remediate.tickets.interface import MARKER, Change, Post, TicketAltered, TicketRefused
 from remediate.tickets.markdown_log import harmless
 from remediate.tickets.rt_client import Row, RtClient
@@ -39,7 +38,7 @@ class RequestTrackerTickets:
     Args:
         url: RT's address, such as ``https://rt.example.com/``.
         token: authentication token of the account that posts (the value, not a reference).
-        timeout: seconds without a byte, in each phase of a call.
+        timeout: seconds to connect, to send, for an answer to begin, and for it to end.
         ca: certificates to trust (a PEM file), in place of the system's.
         priorities: priority by RT's label, in lower case.
         fields: names of the custom fields for ``digest``, ``risk`` and ``window``.
@@ -66,7 +65,7 @@ class RequestTrackerTickets:
                 "make one in RT: Settings, Auth Tokens",
             )
         self._account = int(shape[1])
-        self._client = RtClient(url, token.strip(), timeout, str(ca) if ca else None)
+        self._client = RtClient(url, token.strip(), timeout, ca)
         self._priorities, self._fields, self._statuses = priorities, fields, statuses
 
     def close(self) -> None:
@@ -82,9 +81,16 @@ class RequestTrackerTickets:
 
         Raises:
             TicketDown: RT can't be reached.
-            TicketRefused: there is no such ticket, or the account may not read it.
+            TicketRefused: there is no such ticket, or the account may not read it or not write to it.
         """
         row = self._client.record(f"ticket/{_number(ticket)}")
+        links = row.get("_hyperlinks") or ()
+        offered = {link.get("ref") for link in links if isinstance(link, dict)}
+        if not {"comment", "correspond"} <= offered:
+            raise TicketRefused(
+                f"ticket {ticket}: this account may read it, but not write its log there",
+                "give the account the rights CommentOnTicket and ReplyToTicket on the queue",
+            )
         label = str(row.get("Priority", "")).strip().lower()
         return Ticket(
             id=ticket,
@@ -132,7 +138,14 @@ class RequestTrackerTickets:
                 for name, data in files
             ]
         self._client.create(f"ticket/{number}/{kind}", body)
-        self._compare(ticket, post, text, files)
+        try:
+            self._compare(ticket, post, text, files)
+        except TicketAltered:
+            raise
+        except TicketRefused as error:
+            raise TicketAltered(
+                f"entry #{post.last} was taken, but: {error.problem}", error.advice
+            ) from error
 
     def _compare(self, ticket: str, post: Post, text: str, files: list[tuple[str, bytes]]) -> None:
         """By the same search as `last_posted`: what is not found here would be posted again."""
@@ -274,14 +287,6 @@ def _base64(data: bytes) -> str:
 
 def _contents(source: Path) -> bytes:
     try:
-        # Not blocking: a pipe in the place of a file would hold the log up for ever.
-        file = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(file, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError("not a regular file")
-            data = stream.read(LARGEST + 1)
+        return contents(source, LARGEST)
     except OSError as error:
-        raise TicketRefused(f"attachment {source} can't be read: {error}") from error
-    if len(data) > LARGEST:
-        raise TicketRefused(f"attachment {source} has more than {LARGEST:,} bytes", "attach a smaller one")
-    return data
+        raise TicketRefused(f"attachment {source} can't be sent: {error}") from error

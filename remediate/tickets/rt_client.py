@@ -7,9 +7,11 @@ the first page whose rows are all hidden.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remediate.errors import InputError
@@ -24,6 +26,7 @@ Row = dict[str, Any]
 _API = "REST/2.0/"
 _CREATED = 201
 _SHOWN = 300
+_PAGES = 1000
 
 
 class RtClient:
@@ -32,11 +35,11 @@ class RtClient:
     Args:
         url: its address, with or without ``REST/2.0/``.
         token: authentication token of the account.
-        timeout: seconds without a byte, in each phase of a call.
+        timeout: seconds to connect, to send, for an answer to begin, and for it to end.
         ca: certificates to trust (PEM), in place of the system's.
     """
 
-    def __init__(self, url: str, token: str, timeout: float, ca: str | None = None) -> None:
+    def __init__(self, url: str, token: str, timeout: float, ca: Path | None = None) -> None:
         base = url.rstrip("/").removesuffix(_API.rstrip("/")).rstrip("/") + "/"
         if not base.startswith(("http://", "https://")):
             raise InputError(f"{url!r} is no address of a Request Tracker", "write https://HOST/")
@@ -53,7 +56,7 @@ class RtClient:
 
     def record(self, path: str) -> Row:
         """One record, such as ``ticket/5`` or ``user/customer``."""
-        with self._calling() as rt:
+        with self._calling(path) as rt:
             kind, _, name = path.partition("/")
             read: dict[str, Callable[[str], Row]] = {
                 "ticket": rt.get_ticket,
@@ -68,17 +71,17 @@ class RtClient:
         Raises:
             TicketRefused: it was not taken; RT's own reason is in the message.
         """
-        with self._calling() as rt:
+        with self._calling(path) as rt:
             response = rt.session.post(rt.url + path, json=body)
-            _raise_for(response.status_code, response.text)
+            _raise_for(response)
             if response.status_code != _CREATED:
-                raise TicketRefused(f"Request Tracker did not take it: {_shown(response.text)}")
+                raise TicketRefused(f"{path}: Request Tracker did not take it: {_shown(response.text)}")
 
     def change(self, path: str, body: Mapping[str, object]) -> str:
         """PUT, and what RT says of it: it answers refusals like successes, so callers read back."""
-        with self._calling() as rt:
+        with self._calling(path) as rt:
             response = rt.session.put(rt.url + path, json=body)
-            _raise_for(response.status_code, response.text)
+            _raise_for(response)
             said = response.json()
             return "; ".join(map(str, said)) if isinstance(said, list) else _shown(response.text)
 
@@ -94,101 +97,98 @@ class RtClient:
         RT hides rows from an ordinary account after it has cut the pages, and then tells no total: a short
         page is not the last one. An empty one is, for filters that match only rows that may be seen.
         """
-        page = 1
-        while rows := self._page(path, filters, {**fields, "per_page": str(per_page), "page": str(page)}):
+        for page in range(1, _PAGES + 1):
+            rows = self._page(path, filters, {**fields, "per_page": str(per_page), "page": str(page)})
+            if not rows:
+                return
             yield from rows
-            page += 1
 
     def _page(self, path: str, filters: Sequence[Mapping[str, object]], query: dict[str, str]) -> list[Row]:
-        with self._calling() as rt:
+        with self._calling(path) as rt:
             response = rt.session.post(rt.url + path, json=list(filters), params=query)
-            _raise_for(response.status_code, response.text)
+            _raise_for(response)
             items = response.json()["items"]
             return [row for row in items if isinstance(row, dict)]
 
     @contextmanager
-    def _calling(self) -> Iterator[Rt]:
+    def _calling(self, path: str) -> Iterator[Rt]:
+        """Every failure as one of ours, with the record's name before it."""
         import httpx2
         from rt import exceptions
 
         try:
             yield self._session()
         except (httpx2.HTTPError, httpx2.InvalidURL, ConnectionError) as error:
-            raise self._lost(error) from error
-        except exceptions.AuthorizationError as error:
-            raise _refusal(401, "") from error
-        except exceptions.NotFoundError as error:
-            raise _refusal(404, "") from error
+            failure: TicketDown | TicketRefused = _lost(error)
+        except exceptions.AuthorizationError:
+            failure = _refusal(401, "")
+        except exceptions.NotFoundError:
+            failure = _refusal(404, "")
         except exceptions.BadRequestError as error:
-            raise _refusal(400, str(error)) from error
+            failure = _refusal(400, str(error))
         except exceptions.UnexpectedResponseError as error:
-            _raise_for(error.status_code or 500, str(error))
-            raise TicketDown(f"Request Tracker: {error}") from error
+            failure = _failure(error.status_code or 500, error.response_message or str(error))
         except (ValueError, KeyError, TypeError) as error:
-            raise TicketDown(
-                f"what answers at {self.base} is not Request Tracker's API: {error}", "check the address"
-            ) from error
-
-    def _lost(self, error: Exception) -> TicketDown:
-        import httpx2
-
-        cause = error.__cause__ if isinstance(error, ConnectionError) else error
-        before = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-        words = f"{type(cause).__name__}: {cause}"
-        if isinstance(cause, before):
-            return TicketUnreachable(f"Request Tracker at {self.base} can't be reached ({words})")
-        return TicketDown(f"Request Tracker at {self.base} does not answer ({words})")
+            failure = TicketDown(
+                f"the answer is not one of Request Tracker's API: {error}", "check the address"
+            )
+        else:
+            return
+        name = " ".join(path.split("/")[:2])
+        raise type(failure)(f"{name} at {self.base}: {failure.problem}", failure.advice)
 
     def _session(self) -> Rt:
-        from rt.rest2 import Rt
+        from remediate.tickets.rt_session import open_session
 
         with self._lock:
             if self._rt is None:
-                self._rt = Rt(self.base + _API, token=self._token)
-                self._rt.session.close()
-                self._rt.session = self._client()
+                self._rt = open_session(self.base + _API, self._token, self._timeout, self._ca)
             return self._rt
 
-    def _client(self) -> httpx2.Client:
-        """A session that talks to RT alone: no proxy or netrc of the environment sees the token.
 
-        Each call has a connection of its own: when a connection can't be made, nothing was sent.
-        """
-        import httpx2
+def _lost(error: Exception) -> TicketDown:
+    import httpx2
 
-        return httpx2.Client(
-            timeout=self._timeout,
-            verify=self._ca or True,
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx2.Limits(max_keepalive_connections=0),
-            headers={"Authorization": f"token {self._token}", "Connection": "close"},
-        )
+    cause = error.__cause__ if isinstance(error, ConnectionError) else error
+    before = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+    words = f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, before):
+        return TicketUnreachable(f"Request Tracker can't be reached ({words})")
+    return TicketDown(f"Request Tracker does not answer ({words})")
 
 
-def _raise_for(status: int, text: str) -> None:
-    if status in (408,) or status >= 500:
-        raise TicketDown(f"Request Tracker answers with an error of its own ({status}: {_shown(text)})")
-    if status == 429:
-        raise TicketUnreachable("Request Tracker turns requests away as too many (429)")
-    if not 200 <= status < 300:
-        raise _refusal(status, text)
+def _raise_for(response: httpx2.Response) -> None:
+    from rt.exceptions import UnexpectedResponseError
+
+    if not 200 <= response.status_code < 300:
+        raise UnexpectedResponseError("", response.status_code, response.text)
 
 
 _ADVICE = {
-    401: ("does not accept the token", "make a new one: Settings, Auth Tokens"),
+    401: ("does not accept the token", "make a new one in RT: Settings, Auth Tokens"),
     403: ("denies it to this account", "give the account the rights on the ticket's queue"),
     404: ("has no such ticket, or this account may not see it", "check the number and the rights"),
-    413: ("finds the entry too large", "raise its limit, or attach less"),
+    413: ("finds it too large", "raise its limit, or attach less"),
 }
+
+
+def _failure(status: int, text: str) -> TicketDown | TicketRefused:
+    if status == 408 or status >= 500:
+        return TicketDown(f"Request Tracker has an error of its own ({status} {_shown(text)})")
+    if status == 429:
+        return TicketUnreachable("Request Tracker turns requests away as too many (429)")
+    return _refusal(status, text)
 
 
 def _refusal(status: int, text: str) -> TicketRefused:
     said, advice = _ADVICE.get(status, ("refuses", ""))
     if 300 <= status < 400:
-        said, advice = "sends us to another address", "write the final https:// address in the settings"
-    return TicketRefused(f"Request Tracker {said} ({status} {_shown(text)})".replace(" )", ")"), advice)
+        said, advice = "sends us to another address", "write its final address in the settings"
+    return TicketRefused(f"Request Tracker {said} ({status}{' ' if text else ''}{_shown(text)})", advice)
 
 
 def _shown(text: str) -> str:
+    """RT's reason, out of ``{"message": …}`` where it is in one."""
+    with suppress(ValueError, KeyError, TypeError):
+        text = str(json.loads(text)["message"])
     return " ".join(text.split())[:_SHOWN]
