@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, JsonValue, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, field_validator
 
 from remediate.adapters.ansible import dead, execution, outcome, preview
 from remediate.adapters.ansible.events import Recording, TaskStatus
@@ -81,6 +81,9 @@ class AnsibleStep(BatchStep):
         watch: what it changes on each host.
         idempotent: a second run changes nothing. That is verified after the first, in check mode.
     """
+
+    # What was refused may be a secret in the wrong place.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     default_estimate: ClassVar[Estimate] = Estimate(apply=60, verify=30, undo=60)
 
