@@ -3,31 +3,53 @@
 from remediate.adapters.ansible.module import Module
 from remediate.adapters.ansible.playbook import Playbook
 from remediate.adapters.ansible.step import Watch
+from remediate.adapters.checks.certificate import CertificateIs
 from remediate.adapters.checks.command import Command
+from remediate.adapters.checks.files import FileIs
+from remediate.adapters.checks.http import Http
+from remediate.adapters.checks.pytest_file import PytestFile
+from remediate.adapters.checks.service import ServiceIs
+from remediate.adapters.checks.tcp import Tcp
+from remediate.adapters.checks.verify import Verify
 from remediate.adapters.hosts.backup import HostBackup
+from remediate.adapters.hosts.command import RunCommand
 from remediate.adapters.hosts.file import File
+from remediate.adapters.hosts.package import Package
+from remediate.adapters.hosts.pool import PoolMember
+from remediate.adapters.hosts.service import Service
 from remediate.model.inputs import AbsolutePath, DebianPackage, DebianVersion, ProjectPath, UnitName
 from remediate.model.runbook import Risk, RiskLevel, Runbook, Scope, Symptom, Waves
 from remediate.model.step import Check, Step
 
 __all__ = [
     "AbsolutePath",
+    "CertificateIs",
     "Check",
     "Command",
     "DebianPackage",
     "DebianVersion",
     "File",
+    "FileIs",
     "HostBackup",
+    "Http",
     "Module",
+    "Package",
     "Playbook",
+    "PoolMember",
     "ProjectPath",
+    "PytestFile",
     "Risk",
     "RiskLevel",
+    "RunCommand",
     "Runbook",
     "Scope",
+    "Service",
+    "ServiceIs",
     "Step",
     "Symptom",
+    "Tcp",
     "UnitName",
+    "Verify",
     "Watch",
     "Waves",
 ]

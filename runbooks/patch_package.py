@@ -8,7 +8,9 @@ from remediate.authoring import (
     Command,
     DebianPackage,
     DebianVersion,
+    Http,
     Playbook,
+    PoolMember,
     Risk,
     RiskLevel,
     Runbook,
@@ -43,11 +45,14 @@ class PatchPackage(Runbook):
     symptoms = (Symptom(pattern=r"CVE-\d{4}-\d+", means="a package has a known vulnerability"),)
 
     def steps(self, inputs: Inputs) -> Iterator[Step]:
+        yield PoolMember(state="drain")
         yield Playbook(
             "playbooks/patch_package.yml",
             vars=inputs,
             watch=Watch(packages={inputs.package: inputs.version}, services=[inputs.service]),
             verify=[
                 Command(["dpkg-query", "-W", "-f=${Version}", inputs.package], equals=inputs.version),
+                Http("http://{target.address}/healthz", status=200, within="15s"),
             ],
         )
+        yield PoolMember(state="ready")

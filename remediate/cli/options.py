@@ -75,7 +75,7 @@ def with_globals(command: click.Command) -> click.Command:
     return command
 
 
-def _global(names: list[str], field: str, type_: click.ParamType | None, help_: str) -> click.Option:
+def _global(names: list[str], field: str, type_: click.ParamType[Any] | None, help_: str) -> click.Option:
     def keep(ctx: click.Context, _: click.Parameter, value: object) -> None:
         if value:
             ctx.obj = replace(ctx.obj, **{field: value})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 
+from remediate.calendar.budget import fits
 from remediate.engine.action import Action, Apply, Inspect, Record, Verify, Wait
 from remediate.engine.state import Phase, RunState
 from remediate.engine.undo import begin, probe, step_done
@@ -62,11 +64,12 @@ def _too_late(state: RunState, index: int, step: PlannedStep, now: float) -> str
     """Why this step may not begin any more: the window must hold it, its verification and all undo."""
     if state.plan.window is None:
         return ""
+    back = undo_seconds(state, index)
+    instant = datetime.fromtimestamp(now, UTC)
+    if fits(instant, state.plan.window, step.estimate.apply, step.estimate.verify, back):
+        return ""
     left = state.plan.window.end.timestamp() - now
     forward = step.estimate.apply + step.estimate.verify
-    back = undo_seconds(state, index)
-    if forward + back <= left:
-        return ""
     return (
         f"point of no return: {duration_text(max(left, 0))} of the window are left; {step.title} needs "
         f"{duration_text(forward)} with its verification, and {duration_text(back)} to roll back"

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import ipaddress
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remediate.lab.data import write
+from remediate.lab.command import LabError
 from remediate.lab.layout import MAIN
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Short, so that renewing means something.
 SERVER_DAYS = 20
+#: What a request gets.
+RENEWED_DAYS = 90
 CA_DAYS = 3650
 
 
@@ -66,6 +70,41 @@ def issue(folder: Path, name: str, address: str, days: int = SERVER_DAYS) -> tup
         the certificate and its new private key, both as PEM.
     """
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
+    return _certificate_text(_leaf(folder, _name(name), key.public_key(), names, days)), _key_text(key)
+
+
+def sign(folder: Path, request: bytes, days: int = RENEWED_DAYS) -> str:
+    """A server certificate for the key and names of a request (PEM), signed by the authority in ``folder``.
+
+    Raises:
+        LabError: it is no request, its own signature is wrong, or it names no host.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        asked = x509.load_pem_x509_csr(request)
+        names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise LabError(f"not a certificate request with names: {error}") from error
+    key = asked.public_key()
+    if not asked.is_signature_valid or not isinstance(key, ec.EllipticCurvePublicKey):
+        raise LabError("the request is not signed by the elliptic curve key that it is for")
+    return _certificate_text(_leaf(folder, asked.subject, key, names, days))
+
+
+def _leaf(
+    folder: Path,
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    names: x509.SubjectAlternativeName,
+    days: int,
+) -> x509.Certificate:
+    from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -74,20 +113,17 @@ def issue(folder: Path, name: str, address: str, days: int = SERVER_DAYS) -> tup
     signer = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError(f"{folder}/ca.key is not an elliptic curve key")
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
-    signed = (
-        _builder(_name(name), authority.subject, key.public_key(), days)
+    return (
+        _builder(subject, authority.subject, key, days)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
         .sign(signer, hashes.SHA256())
     )
-    return _certificate_text(signed), _key_text(key)
 
 
 def _name(common: str) -> x509.Name:
@@ -128,15 +164,21 @@ def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def main() -> None:
-    """Issue ``OUTDIR/NAME.crt`` and ``OUTDIR/NAME.key``, and print where they are."""
+    """The lab's certificate authority as a command: `issue` a new pair, or `sign` a request."""
     parser = argparse.ArgumentParser(prog="python -m remediate.lab.ca", description=main.__doc__)
-    command = parser.add_subparsers(required=True).add_parser("issue", help="issue or renew a certificate")
-    command.add_argument("name", help="DNS name of the server")
-    command.add_argument("address", help="its IP address")
-    command.add_argument("outdir", type=Path)
-    command.add_argument("--ca", type=Path, default=MAIN.ca, help="folder of the authority (%(default)s)")
-    command.add_argument("--days", type=int, default=SERVER_DAYS, help="validity (%(default)s)")
+    parser.add_argument("--ca", type=Path, default=MAIN.ca, help="folder of the authority (%(default)s)")
+    commands = parser.add_subparsers(required=True, dest="command")
+    one = commands.add_parser("issue", help="write OUTDIR/NAME.crt and OUTDIR/NAME.key")
+    one.add_argument("name", help="DNS name of the server")
+    one.add_argument("address", help="its IP address")
+    one.add_argument("outdir", type=Path)
+    one.add_argument("--days", type=int, default=SERVER_DAYS, help="validity (%(default)s)")
+    two = commands.add_parser("sign", help="read a request on standard input, print the certificate")
+    two.add_argument("--days", type=int, default=RENEWED_DAYS, help="validity (%(default)s)")
     options = parser.parse_args()
+    if options.command == "sign":
+        print(sign(options.ca, sys.stdin.buffer.read(), options.days), end="")
+        return
     certificate, key = issue(options.ca, options.name, options.address, options.days)
     write(options.outdir / f"{options.name}.key", key, 0o600)
     write(options.outdir / f"{options.name}.crt", certificate)

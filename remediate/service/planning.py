@@ -119,7 +119,7 @@ def window_of(project: Project, text: str) -> Window:
     Raises:
         InputError: it can't be understood; the message shows the forms.
     """
-    from remediate.calendar import parse_window
+    from remediate.calendar.window import parse_window
 
     return parse_window(text, project.config.timezone, datetime.fromtimestamp(project.clock(), UTC))
 
