@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remediate.lab.data import write
 from remediate.lab.command import LabError
+from remediate.lab.data import write
 from remediate.lab.layout import MAIN
 
 if TYPE_CHECKING:
