@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from remediate.model.change import Window
 
@@ -13,7 +14,12 @@ def latest_start(window_end: datetime, step: float, verify: float, undo: float) 
     Raises:
         ValueError: a duration is negative, infinite or not a number.
     """
-    return window_end - _span(step, verify, undo)
+    total = _total(step, verify, undo)
+    try:
+        # Rounded up: a microsecond too early does no harm.
+        return window_end - timedelta(microseconds=ceil(total * 1e6))
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def fits(now: datetime, window: Window, apply: float, verify: float, undo_total: float) -> bool:
@@ -26,11 +32,8 @@ def fits(now: datetime, window: Window, apply: float, verify: float, undo_total:
     return window.start <= now <= latest_start(window.end, apply, verify, undo_total)
 
 
-def _span(*durations: float) -> timedelta:
+def _total(*durations: float) -> float:
     for value in durations:
         if not 0 <= value < float("inf"):
             raise ValueError(f"not a duration in seconds: {value!r}")
-    try:
-        return timedelta(seconds=sum(durations))
-    except OverflowError:
-        return timedelta.max
+    return sum(durations)
