@@ -14,6 +14,8 @@ from remediate.model.base import State, canonical
 from remediate.report.safe import safe
 
 _MAX_LINES = 40
+#: In characters; a difference is journaled, and told on the ticket.
+_MAX_LENGTH = 8_000
 _MAX_DIFF = 30
 _VALUE = 80
 #: difflib takes quadratic time; a longer text gets only its first difference shown.
@@ -37,9 +39,11 @@ def difference(expected: State, actual: State) -> str:
     """
     found: list[str] = []
     more = 0
+    room = _MAX_LENGTH
     for text in _differences("", dict(expected), dict(actual)):
-        if len(found) < _MAX_LINES:
+        if len(found) < _MAX_LINES and (room > len(text) or not found):
             found.append(text)
+            room -= len(text)
         else:
             more += 1
     if more:

@@ -165,9 +165,9 @@ def big_plan(number: int) -> Plan:
 @pytest.mark.parametrize("format_", Format)
 def test_a_plan_for_a_thousand_targets_is_quick_and_says_what_it_leaves_out(format_: Format) -> None:
     made = big_plan(1000)
-    began = time.perf_counter()
+    began = time.process_time()
     text = render(plan_document(made), format_)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert len(text) < 400_000
     for words in ("940 more differences", "960 more facts", "971 more files", "and 210 more"):
         assert words in text

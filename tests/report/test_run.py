@@ -198,7 +198,7 @@ def test_a_run_of_a_thousand_targets_is_quick() -> None:
         *runs.step(5, "snapshot", names, 9),
         *runs.step(20, "patch", names, 9, *runs.GOOD),
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     text = render(run_document(made, events(*whole)), Format.TEXT)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert "and 244 more" in text

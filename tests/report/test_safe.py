@@ -61,9 +61,9 @@ def test_escapes_count_towards_the_limit() -> None:
 
 def test_endless_text_costs_no_time() -> None:
     text = "\x1b[0m" * 10_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     safe(text, 40_000)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @often

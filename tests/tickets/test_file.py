@@ -12,6 +12,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from remediate.model.change import Priority
 from remediate.tickets import markdown_log
@@ -178,6 +180,37 @@ def test_an_attachment_that_is_a_pipe_does_not_hang(
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TicketRefused, match="not a regular file"):
         system.post(ticket_id, Post("r-1", 1, "text", attachments=(tmp_path / "pipe",)))
+
+
+SNIPPETS = [
+    "[remediate r-1 #9]",
+    "[remediate ",
+    "r-1 #9]",
+    "\n",
+    "\r\n",
+    "```",
+    "````",
+    "\0",
+    "\ud800",
+    "#",
+    "]",
+]
+HEADER_LINE = "\n## 2026-03-01 02:00:00 UTC · public\n"
+hostile = st.lists(st.sampled_from([*SNIPPETS, HEADER_LINE]) | st.text(max_size=5), max_size=30).map("".join)
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=hostile, more=hostile)
+def test_no_text_poses_as_an_entry(tmp_path_factory: pytest.TempPathFactory, text: str, more: str) -> None:
+    system = FileTickets(tmp_path_factory.mktemp("tickets"))
+    system.create("1", "x", text=more)
+    system.post("1", Post("r-1", 1, text))
+    assert system.last_posted("1", "r-1") == 1
+    system.post("1", Post("r-1", 2, more))
+    assert system.last_posted("1", "r-1") == 2
+    folder = Path(system.url("1").removeprefix("file://")).parent
+    assert len(read_log(folder)) == 2
+    assert not (folder / "log.torn.md").exists()
 
 
 # -- crashes: the log is cut at every byte of its last entry --
