@@ -95,8 +95,12 @@ class FileTickets:
             TicketRefused: there is no such ticket.
             TicketDown: it can't be read, or another process keeps it locked.
         """
+        return max(self.posted(ticket, run), default=0)
+
+    def posted(self, ticket: str, run: str) -> tuple[int, ...]:
+        """The numbers in the markers of this run, in the order of the log; see `EntryList`."""
         with self._log(ticket) as log:
-            return markdown_log.last_number(log, run)
+            return markdown_log.numbers(log, run)
 
     def post(self, ticket: str, post: Post) -> None:
         """Append one entry, attachments first. On return it is on the disk, read back and compared.

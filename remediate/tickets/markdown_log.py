@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from remediate.tickets.interface import MARKER, Post, TicketDown, TicketRefused
+from remediate.tickets.interface import MARKER, Post, TicketAltered, TicketRefused, TicketUnreachable
 
 _HEADER = re.compile(rb"^## \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \xc2\xb7 (?:public|internal)$", re.MULTILINE)
 _HEADERS = tuple(f"## 0000-00-00 00:00:00 UTC · {label}".encode() for label in ("public", "internal"))
@@ -41,14 +41,16 @@ def locked(path: Path, patience: float) -> Iterator[None]:
     """One writer at a time, over processes and threads; the lock ends with its process.
 
     Raises:
-        TicketDown: another writer kept it for ``patience`` seconds.
+        TicketUnreachable: another writer kept it for ``patience`` seconds.
     """
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + patience
     try:
         while not _try(lock):
             if time.monotonic() >= deadline:
-                raise TicketDown(f"{path.parent} is locked by another process", "try again when it has ended")
+                raise TicketUnreachable(
+                    f"{path.parent} is locked by another process", "try again when it has ended"
+                )
             time.sleep(0.02)
         yield
     finally:
@@ -77,11 +79,11 @@ def opened(path: Path) -> Iterator[int]:
         os.close(log)
 
 
-def last_number(log: int, run: str) -> int:
-    """The highest number in the markers of this run, 0 if there is none."""
+def numbers(log: int, run: str) -> tuple[int, ...]:
+    """The numbers in the markers of this run, in the order in which they stand."""
     text = os.pread(log, os.fstat(log).st_size, 0)
     wanted = run.encode(errors="backslashreplace")
-    return max((int(number) for name, number in _MARKER.findall(text) if name == wanted), default=0)
+    return tuple(int(number) for name, number in _MARKER.findall(text) if name == wanted)
 
 
 def entry(post: Post, at: float, attachments: list[str], before: str) -> bytes:
@@ -113,7 +115,11 @@ def start(log: int, title: str) -> str:
 
 
 def append(log: int, entry: bytes) -> None:
-    """The whole entry or nothing, in one write."""
+    """The whole entry or nothing, in one write.
+
+    Raises:
+        TicketAltered: what stands there now is something else.
+    """
     size = os.fstat(log).st_size
     try:
         if os.write(log, entry) != len(entry):
@@ -123,7 +129,7 @@ def append(log: int, entry: bytes) -> None:
         os.ftruncate(log, size)
         raise
     if os.pread(log, len(entry), size) != entry:
-        raise OSError("what was read back is not what was written")
+        raise TicketAltered("the log: what was read back is not what was written", "see to the disk")
 
 
 def _repair(log: int, aside: Path) -> None:

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from remediate.model.change import Priority
 from remediate.tickets import markdown_log
 from remediate.tickets.file import FileTickets
-from remediate.tickets.interface import Post, TicketDown, TicketRefused, TicketSystem
+from remediate.tickets.interface import (
+    EntryList,
+    Post,
+    TicketAltered,
+    TicketDown,
+    TicketRefused,
+    TicketSystem,
+    TicketUnreachable,
+)
 
 from .conformance import Seen, TicketConformance, Transcript
 
@@ -77,6 +85,14 @@ class TestFileTickets(TicketConformance):
 def test_it_is_a_ticket_system(system: FileTickets) -> None:
     conforming: TicketSystem = system
     assert conforming.name == "file"
+    assert isinstance(system, EntryList)
+
+
+def test_entries_are_listed_in_the_order_of_the_log(system: FileTickets, ticket_id: str) -> None:
+    for run, last in (("r-1", 1), ("r-2", 1), ("r-1", 4), ("r-1", 4), ("r-1", 2)):
+        system.post(ticket_id, Post(run, last, "text"))
+    assert system.posted(ticket_id, "r-1") == (1, 4, 4, 2)
+    assert system.last_posted(ticket_id, "r-1") == 4
 
 
 def test_reads_what_was_created(system: FileTickets, ticket_id: str) -> None:
@@ -309,6 +325,15 @@ def test_a_full_disk_leaves_the_log_as_it_was(
     assert log.read_bytes() == before
 
 
+def test_an_entry_that_reads_back_otherwise_is_told(
+    system: FileTickets, ticket_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data.replace(b"text", b"tixt")))
+    with pytest.raises(TicketAltered):
+        system.post(ticket_id, Post("r-1", 1, "text"))
+
+
 def test_an_attachment_left_over_from_a_crash_is_used_again(
     system: FileTickets, root: Path, ticket_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,7 +357,10 @@ def test_an_attachment_left_over_from_a_crash_is_used_again(
 
 
 def test_a_locked_ticket_is_down_not_hung(system: FileTickets, root: Path, ticket_id: str) -> None:
-    with markdown_log.locked(root / ticket_id / ".lock", 0.1), pytest.raises(TicketDown, match="locked"):
+    with (
+        markdown_log.locked(root / ticket_id / ".lock", 0.1),
+        pytest.raises(TicketUnreachable, match="locked"),
+    ):
         system.post(ticket_id, Post("r-1", 1, "text"))
 
 
