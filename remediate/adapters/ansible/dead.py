@@ -15,6 +15,10 @@ from remediate.model.step import Context, Token
 PATIENCE = 30.0
 _POLL = 0.5
 
+_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
+#: With these, modules run on this machine and only talk to the target.
+_RUNS_HERE = ("local", "network_cli", "netconf", "httpapi", "grpc")
+
 
 def tokens(context: Context) -> tuple[str, ...]:
     """The tokens of all attempts that may have left something running."""
@@ -32,14 +36,25 @@ def quiesce(context: Context, patience: float = PATIENCE) -> bool:
     names = tokens(context)
     if not processes.end([f"{processes.TOKEN}={name}" for name in names]):
         return False
-    for folder in context.workspace.glob(f"{FOLDER}*"):
-        # What a killed process left behind; nobody uses it any more.
-        if not folder.name.startswith((f"{FOLDER}check-", f"{FOLDER}preview-")):
+    sweep(context, "apply", "undo")
+    return _connection(context) in _RUNS_HERE or _remote(context, names, patience)
+
+
+def sweep(context: Context, *verbs: str) -> None:
+    """Delete the directories that killed processes left behind; nobody uses them any more."""
+    for verb in verbs:
+        for folder in context.workspace.glob(f"{FOLDER}{verb}-*"):
             discard(folder)
-    return context.target.vars.get("ansible_connection") == "local" or _remote(context, names, patience)
+
+
+def _connection(context: Context) -> str:
+    return str(context.target.vars.get("ansible_connection", "ssh")).rpartition(".")[2]
 
 
 def _remote(context: Context, names: Sequence[str], patience: float) -> bool:
+    if _connection(context) not in _SSH:
+        # Nobody can look there (WinRM and the like), so nobody can say that it is over.
+        return False
     until = time.monotonic() + patience
     client = connect(context)
     while any(client.alive(name) for name in names):

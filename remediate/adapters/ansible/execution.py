@@ -88,7 +88,7 @@ def _mark(job: Job) -> str:
 def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> int | None:
     from ansible_runner import Runner, RunnerConfig
 
-    options = [*secrets, *(["--check", "--diff"] if job.check else [])]
+    options = [*secrets, *["--check"] * job.check, *["--diff"] * job.diff]
     config: Any = RunnerConfig(
         private_data_dir=str(folder),
         project_dir=str(job.artefacts),
@@ -110,7 +110,11 @@ def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> in
     # prepare() forgets these two when there is no settings file.
     config.suppress_output_file = config.suppress_ansible_output = True
     runner = Runner(config, event_handler=recording.take)
-    runner.run()
+    try:
+        runner.run()
+    except Exception as error:
+        # Its way of listening broke, not the run: what was heard counts, and the final status decides.
+        recording.said.append(f"ansible-runner: {type(error).__name__}: {error}")
     code: int | None = runner.rc
     return code
 
@@ -129,6 +133,8 @@ def _environment(job: Job, folder: Path, prepared: dict[str, str]) -> dict[str, 
         "PATH": os.pathsep.join([*programs, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
         "ANSIBLE_CALLBACK_PLUGINS": f"{_PLUGINS}:{found['ANSIBLE_CALLBACK_PLUGINS']}",
         "ANSIBLE_CONFIG": str(config),
+        # Not ~/.ansible: roles, collections and plugins there are in no plan.
+        "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_sockets(job)),
         processes.TOKEN: job.token,

@@ -45,6 +45,7 @@ class Job:
     tags: Sequence[str] = ()
     skip_tags: Sequence[str] = ()
     check: bool = False
+    diff: bool = False
 
     call: str = field(default_factory=lambda: secrets.token_hex(8))
     """Names this call: reads of one attempt may go on side by side."""

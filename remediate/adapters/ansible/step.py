@@ -118,7 +118,7 @@ class AnsibleStep(BatchStep):
 
     def preview_many(self, contexts: Sequence[Context]) -> Mapping[str, str]:
         """What ``--check --diff`` says, by target name."""
-        seen = self._check(contexts)
+        seen = self._check(contexts, diff=True)
         return {c.target.name: preview.render(seen[c.target.name], c.target.name) for c in contexts}
 
     def apply_many(self, contexts: Sequence[Context]) -> Mapping[str, Result]:
@@ -139,10 +139,10 @@ class AnsibleStep(BatchStep):
                 found.update(outcome.results(run.recording, names, killed=run.killed))
         return found
 
-    def _check(self, contexts: Sequence[Context]) -> dict[str, Recording]:
+    def _check(self, contexts: Sequence[Context], *, diff: bool = False) -> dict[str, Recording]:
         found: dict[str, Recording] = {}
         for job, names in _batches(contexts, self._job, "check", check=True):
-            found.update(dict.fromkeys(names, execution.execute(job).recording))
+            found.update(dict.fromkeys(names, execution.execute(replace(job, diff=diff)).recording))
         return found
 
     def confirm(self, context: Context) -> tuple[CheckResult, ...]:
@@ -159,6 +159,11 @@ class AnsibleStep(BatchStep):
     def quiesce(self, context: Context) -> bool:
         """Kill what earlier attempts left here, wait for what they left on the target."""
         return dead.quiesce(context)
+
+    def release(self, context: Context) -> Result:
+        """Nothing was kept for undo; what killed processes left behind goes."""
+        dead.sweep(context, "apply", "undo", "check")
+        return super().release(context)
 
     def probe(self, context: Context) -> Probe:
         """By the watched facts, then by what a run in check mode would still change."""
