@@ -52,6 +52,7 @@ class FixSetting(Runbook):
                 "line": line,
                 "validate": inputs.check,
             },
+            label=f"set {line!r} in {inputs.path}",
             watch=Watch(files=[inputs.path], services=[inputs.service]),
             verify=[FileIs(inputs.path, contains=line)],
         )

@@ -48,6 +48,7 @@ class PatchPackage(Runbook):
         yield PoolMember(state="drain")
         yield Playbook(
             "playbooks/patch_package.yml",
+            label=f"install {inputs.package} {inputs.version} and restart {inputs.service}",
             vars=inputs,
             watch=Watch(packages={inputs.package: inputs.version}, services=[inputs.service]),
             verify=[

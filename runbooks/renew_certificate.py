@@ -45,6 +45,7 @@ class RenewCertificate(Runbook):
     def steps(self, inputs: Inputs) -> Iterator[Step]:
         yield Playbook(
             "playbooks/renew_certificate.yml",
+            label=f"renew {inputs.certificate} and reload {inputs.service}",
             vars={
                 "tls_certificate": inputs.certificate,
                 "tls_key_file": inputs.key,
@@ -60,7 +61,6 @@ class RenewCertificate(Runbook):
                     port=443,
                     server_name="{target.name}",
                     not_expiring_within=inputs.days * 86400,
-                    ca=inputs.authority,
                     within="10s",
                 ),
                 Http("https://{target.address}/healthz", status=200, ca=inputs.authority, within="10s"),

@@ -198,6 +198,8 @@ class Step(Frozen, ABC):
     level: ClassVar[Level | None] = None
     default_estimate: ClassVar[Estimate] = Estimate()
 
+    label: str | None = None
+    """The author's own words for the step, where its type's title says too little or too much."""
     on: str | None = None
     """A host pattern inside the runbook's targets; default: all of them."""
     verify: tuple[Check, ...] = ()

@@ -28,7 +28,7 @@ class Draft:
             id=self.id,
             role=step.role,
             kind=step.kind,
-            title=step.title(),
+            title=step.label or step.title(),
             params=params(step),
             targets=self.targets,
             step_class=step.step_class,
@@ -43,7 +43,7 @@ class Draft:
 
 def params(step: Step) -> dict[str, object]:
     """The step's own fields as JSON; what the planner consumed (checks, protection, pattern) is left out."""
-    return step.model_dump(mode="json", exclude={"verify", "protect", "on", "estimate"})
+    return step.model_dump(mode="json", exclude={"verify", "protect", "on", "estimate", "label"})
 
 
 def planned_check(check: Check) -> PlannedCheck:
