@@ -23,6 +23,7 @@ from remediate.model.event import (
     RunTaken,
     Stopped,
 )
+from remediate.tickets.doubt import Doubt
 from remediate.tickets.entries import BYTES, FILE_BYTES, LINES, Composer
 from remediate.tickets.interface import Change, EntryList, TicketSystem
 from remediate.tickets.outbox import Outbox
@@ -112,6 +113,20 @@ class TestEntries:
         assert world.close()
         assert lasts(world) == [2, 4]
         assert "complete up to event #4" in world.system.shown[-1].text
+
+    def test_internal_events_are_collected_for_a_while(self, world: World) -> None:
+        for _ in range(20):
+            world.add(TAKEN)
+            world.go(seconds=1)
+            world.system.clock.now += 1
+        world.go()
+        assert told(world) == list(range(1, 21))
+        assert len(world.system.shown) == 4
+
+    def test_a_public_event_does_not_wait(self, world: World) -> None:
+        world.add(TAKEN, Progress(text="half"))
+        world.go(seconds=0)
+        assert lasts(world) == [1, 2]
 
     def test_an_entry_is_bounded_in_lines_and_bytes(self) -> None:
         long = World(FakeTickets(), lambda event: f"<{event.number}> " + "é" * 4000)
@@ -250,6 +265,7 @@ class TestOutages:
         world.add(Progress(text="a"))
         world.go()
         assert world.close()
+        world.years_later()
         assert told(world) == [1]
 
     def test_a_frozen_server_that_takes_it_after_hours(self, world: World) -> None:
@@ -257,13 +273,14 @@ class TestOutages:
         world.system.fates = deque(["late"])
         world.system.delay = 10.0
         world.add(Progress(text="a"))
-        world.pump.step()
-        world.pump.step()
+        world.go(seconds=5)
+        assert world.system.late
         world.system.down_until = world.system.clock.now + 7200
         world.system.late = [(world.system.down_until + 10, entry) for _, entry in world.system.late]
         world.go(seconds=7000)
         world.add(Progress(text="b"))
         world.go()
+        world.years_later()
         assert told(world) == [1, 2]
 
     def test_an_entry_taken_even_later_is_told(self, world: World) -> None:
@@ -337,6 +354,25 @@ class TestOutages:
         assert not world.close(1000)
         assert "event #9, which the journal does not hold" in world.problems[0]
 
+    def test_an_end_asked_for_meanwhile_is_another_end(self, world: World) -> None:
+        read = world.pump._events
+
+        def flushed_meanwhile(after: int) -> Sequence[Event]:
+            found = list(read(after))
+            if after == 0 and world.system.shown and len(world.journal) == 1:
+                world.add(TAKEN)
+                world.pump.closing += 1
+            return found
+
+        world.add(TAKEN)
+        world.pump._events = flushed_meanwhile
+        world.pump.closing = 1
+        while not world.pump.closed:
+            world.system.clock.now += world.pump.step() or 0
+        assert (world.pump.closed, lasts(world)) == (1, [1])
+        assert world.close()
+        assert lasts(world) == [1, 2]
+
     def test_a_journal_that_cannot_be_read_is_waited_for(self, world: World) -> None:
         world.add(TAKEN)
         world.go()
@@ -350,6 +386,16 @@ class TestOutages:
         world.add(TAKEN)
         world.go()
         assert told(world) == [1, 2]
+
+
+def test_a_doubt_is_about_the_newest_entry_that_may_come() -> None:
+    doubt = Doubt(15)
+    doubt.arise(7)
+    doubt.arise(5)
+    doubt.answered(5, 0)
+    assert doubt.wait(0) > 0
+    doubt.answered(7, 1)
+    assert doubt.wait(1) == 0
 
 
 class TestStatus:
@@ -404,6 +450,26 @@ class TestStatus:
         notes = [e for e in world.system.shown if e.run == "r-1.status"]
         assert len(notes) == (0 if fate == "hidden" else 1)
         assert told(world) == [1]
+
+    @pytest.mark.parametrize("fate", ["late", "killed-late"])
+    def test_a_last_note_taken_late_is_not_repeated(self, fate: Fate) -> None:
+        world = self.world()
+        world.add(STARTED, RunFinished(exit_code=0, summary="done"))
+        world.go()
+        world.system.refuse_status = True
+        world.system.fates = deque([fate])
+        while not survives(world, world.close):
+            pass
+        world.years_later()
+        assert [e.last for e in world.system.shown if e.run == "r-1.status"] == [2]
+
+    def test_a_note_that_is_not_shown_is_not_repeated(self) -> None:
+        world = self.world()
+        world.system.refuse_status = True
+        world.system.fates = deque(["hidden", "dropped"])
+        world.add(STARTED)
+        assert world.close()
+        assert world.system.calls.count("post") == 3
 
     def test_a_status_that_goes_on_failing_holds_nothing_up(self) -> None:
         world = self.world()
@@ -486,6 +552,7 @@ def test_every_event_stands_once_and_in_order(
         assert told(world) == expected(world)[: len(told(world))]
     while not survives(world, world.close):
         pass
+    world.years_later()
     assert told(world) == expected(world)
     assert sorted(set(lasts(world))) == lasts(world)
     assert not world.journal or lasts(world)[-1] == len(world.journal)
