@@ -45,7 +45,7 @@ class PatchPackage(Runbook):
     symptoms = (Symptom(pattern=r"CVE-\d{4}-\d+", means="a package has a known vulnerability"),)
 
     def steps(self, inputs: Inputs) -> Iterator[Step]:
-        yield PoolMember(state="drain")
+        yield PoolMember(state="drain", label="leave the load balancer's pool")
         yield Playbook(
             "playbooks/patch_package.yml",
             label=f"install {inputs.package} {inputs.version} and restart {inputs.service}",
@@ -56,4 +56,4 @@ class PatchPackage(Runbook):
                 Http("http://{target.address}/healthz", status=200, within="15s"),
             ],
         )
-        yield PoolMember(state="ready")
+        yield PoolMember(state="ready", label="return to the load balancer's pool")

@@ -5,6 +5,7 @@ Nothing heavy is imported here: `remediate --help` has to answer at once.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -72,6 +73,10 @@ for module in (plans, approvals, runs, control, observing, labs):
 
 def main() -> None:
     """Run the command line and leave with its exit code. Only here does the program exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character gets its escape, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

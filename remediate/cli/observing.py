@@ -94,8 +94,9 @@ def report(settings: Settings, run: str, format_: str | None) -> None:
     from remediate.report.run import run_document
     from remediate.service.runs import load_run
 
-    loaded = load_run(settings.open(), run)
-    settings.document(run_document(loaded.plan, loaded.events), format_)
+    project = settings.open()
+    loaded = load_run(project, run)
+    settings.document(run_document(loaded.plan, loaded.events).mapped(project.scrub), format_)
 
 
 @click.command("audit")

@@ -122,7 +122,8 @@ def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str],
         if isinstance(event.body, RunFinished):
             page = folder / f"report-{event.number}.html"
             document = run_document(plan, [e for e in events(0) if e.number <= event.number])
-            write_private(page, project.scrub(render(document, "html")).encode())
+            # Before rendering: escapes would hide a secret from the scrubber.
+            write_private(page, render(document.mapped(project.scrub), "html").encode())
             return (page,)
         return ()
 
