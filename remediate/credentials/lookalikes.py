@@ -13,7 +13,7 @@ from collections.abc import Iterator
 #: A value in quotes (escaped or not, closed or not) or up to the next separator.
 _VALUE = r"""(?P<q>\\{0,8}["'])?(?P<v>(?(q)(?:(?!(?P=q))(?:\\.|[^\r\n\\]))+|[^\s"',;&\\]+))"""
 #: The rest of a name, and the quote that may close it.
-_NAME = r"""[\w-]{1,60}\\{0,8}["']?[ \t]{0,8}"""
+_NAME = r"""[\w-]{1,60}+\\{0,8}["']?[ \t]{0,8}"""
 _GAP = r"[ \t]{0,8}"
 _SPACE = r"[ \t]{1,8}"
 
@@ -50,7 +50,7 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (["akia"], r"(?P<v>(?-i:AKIA[0-9A-Z]{16}))"),
         (["glpat-"], r"(?P<v>[\w-]{20,})"),
         (["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-"], r"(?P<v>[\w-]{15,})"),
-        (["eyj"], r"(?P<v>(?-i:eyJ)[\w-]{8,4096}\.[\w-]{8,8192}\.[\w-]+)"),
+        (["eyj"], r"(?P<v>(?-i:eyJ)[\w-]{8,1024}+\.[\w-]{8,8192}+\.[\w-]+)"),
     )
 )
 

@@ -13,11 +13,12 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pydantic import JsonValue
 
 from remediate.credentials.lookalikes import lookalikes
+from remediate.credentials.unwrap import Unwrapped
 from remediate.errors import InputError
 
 MARK = "[redacted]"
@@ -26,9 +27,6 @@ LONGEST = 8192
 
 #: A value is looked for in pieces of this many bytes, which keeps the pattern of a whole key file small.
 _PIECE = 256
-#: From this many bytes on, tools break encoded text into lines.
-_WRAPPED = 30
-
 #: One place in a pattern: the spellings of one character, as regular expressions.
 _Slot = tuple[str, ...]
 
@@ -77,7 +75,10 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """The text with every secret in it replaced by ``[redacted]``."""
-        spans = [span for pattern in self._patterns() for span in _spans(pattern, text)]
+        patterns = self._patterns()
+        spans = [span for pattern in patterns for span in _spans(pattern, text)]
+        if patterns and (unwrapped := Unwrapped(text)).text is not None:
+            spans += [unwrapped.original(s) for pattern in patterns for s in _spans(pattern, unwrapped.text)]
         spans += lookalikes(text)
         return _cut(text, sorted(spans)) if spans else text
 
@@ -149,9 +150,9 @@ def _forms(value: str) -> Iterator[tuple[list[_Slot], str]]:
         if text.isascii():
             yield [(re.escape(c),) for c in "\0".join(text)], ""
     for data in {*_pieces(value.encode(errors="surrogatepass")), *_utf16(value)}:
-        yield [_hex(byte) for byte in data], r"[\s:]*" if len(data) < _WRAPPED else r"(?:[\s:]|\\[rn])*"
+        yield [_hex(byte) for byte in data], "[ :]?"
         for offset in range(3):
-            yield _base64(data, offset), "" if len(data) < _WRAPPED else r"(?:\s|\\[rn])*"
+            yield _base64(data, offset), ""
 
 
 def _pieces(data: bytes) -> list[bytes]:
@@ -187,11 +188,24 @@ def _character(char: str) -> _Slot:
     forms.append("".join(rf"\\+x{_either(f'{b:02x}')}" for b in data))
     units = char.encode("utf-16-be", errors="surrogatepass").hex()
     forms.append("".join(rf"\\+u{_either(units[i : i + 4])}" for i in range(0, len(units), 4)))
-    names = "|".join(sorted(name.rstrip(";") for name, text in html.entities.html5.items() if text == char))
+    if len(units) > 4:
+        forms.append(rf"\\+U{_either(f'{ord(char):08x}')}")
+    elif ord(char) < 256:
+        forms.append(rf"\\+x{_either(f'{ord(char):02x}')}")
+    names = "|".join(sorted(_entities().get(char, ())))
     number = f"#0*{ord(char)}|#[xX]0*{_either(f'{ord(char):x}')}"
     forms.append(f"&(?:amp;)*(?:{f'{names}|' if names else ''}{number});?")
     forms += _SPECIAL.get(char, ())
     return tuple(forms)
+
+
+@cache
+def _entities() -> dict[str, set[str]]:
+    """Names that HTML has for a character, without ``&`` and ``;``."""
+    names = defaultdict(set)
+    for name, text in html.entities.html5.items():
+        names[text].add(name.rstrip(";"))
+    return names
 
 
 _SPECIAL: dict[str, _Slot] = {
