@@ -26,9 +26,9 @@ _SHOWN = 300
 class Http(Question):
     """GET this URL: status, content, and values of a JSON answer.
 
-    ``json_has`` holds expected values by dotted path: ``{"items.0.state": "up"}``. TLS certificates are always
-    verified, against the system's authorities or the PEM file ``ca`` (of the project, or an absolute path on
-    this machine). Redirects are answers, not followed. No proxy is used.
+    ``json_has`` holds expected values by dotted path: ``{"items.0.state": "up"}``. TLS certificates are
+    always verified, against the system's authorities or the PEM file ``ca`` (of the project, or an absolute
+    path on this machine). Redirects are answers, not followed. No proxy is used.
     """
 
     kind: ClassVar[str] = "http"

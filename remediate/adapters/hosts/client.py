@@ -273,10 +273,17 @@ class HostClient:
         for _ in range(turns):
             if fields["state"] != JobState.RUNNING:
                 break
-            fields = self._change("wait", seconds=_TURN + _SLACK, name=job, limit=_TURN).fields
+            fields = self._wait(job, argv[0])
         if fields["state"] != JobState.ENDED:
             raise InDoubt(f"{self.session.name}: {argv[0]} has left no result (it is {fields['state']})")
         return outcome(tuple(argv), fields)
+
+    def _wait(self, job: str, what: str) -> dict[str, Any]:
+        try:
+            return self._change("wait", seconds=_TURN + _SLACK, name=job, limit=_TURN).fields
+        except Unreachable as error:
+            # Not being able to ask about a job that was begun is another thing than not having begun it.
+            raise InDoubt(f"{what} was begun and its end was not seen: {error.problem}") from None
 
     # -- jobs and processes --
 

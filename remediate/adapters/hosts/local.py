@@ -6,8 +6,10 @@ import os
 import select
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
+from typing import IO
 
 from remediate.adapters.hosts.access import Access
 from remediate.adapters.hosts.boot import first_line, program
@@ -29,6 +31,7 @@ class LocalPipe:
             self._stderr.close()
             raise Unreachable(f"{access.name}: can't run {argv[0]}: {error.strerror}") from None
         assert self._process.stdin is not None  # noqa: S101 - asked for above
+        self._reading = threading.Lock()
         os.set_blocking(self._process.stdin.fileno(), False)
 
     def send(self, data: bytes, deadline: float) -> None:
@@ -46,11 +49,12 @@ class LocalPipe:
 
     def receive(self, deadline: float) -> bytes:
         """See `Pipe`."""
-        handle = self._handle(self._process.stdout)
-        ready, _, _ = select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            raise PipeLost("no answer in time")
-        data = os.read(handle, 1 << 20)
+        with self._reading:
+            handle = self._handle(self._process.stdout)
+            ready, _, _ = select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise PipeLost("no answer in time")
+            data = os.read(handle, 1 << 20)
         if not data:
             raise PipeLost("the agent ended")
         return data
@@ -62,15 +66,22 @@ class LocalPipe:
 
     def close(self) -> None:
         """See `Pipe`."""
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        # A thread may be reading: the end of the agent wakes it up, and only then its handle may go.
+        self._shut(self._process.stdin)
         try:
             self._process.wait(5.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        with self._reading:
+            self._shut(self._process.stdout)
+            self._shut(self._stderr)
+
+    @staticmethod
+    def _shut(stream: IO[bytes] | None) -> None:
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
 
     def _handle(self, stream: object) -> int:
         fileno = getattr(stream, "fileno", None)

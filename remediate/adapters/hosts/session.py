@@ -67,8 +67,10 @@ class Session:
             del self._buffer[: self._buffer.index(MARK) + len(MARK)]
             return self._frame(deadline).fields
         except PipeLost as lost:
-            said = self._pipe.complaints() or str(lost)
-            advice = _SUDO_ADVICE if "sudo" in said else f"{access.python} must be Python 3.6 or later"
+            said = self._pipe.complaints()
+            advice = f"{access.python} must be Python 3.6 or later" if said else ""
+            advice = _SUDO_ADVICE if "sudo" in said else advice
+            said = said or str(lost)
             raise Unreachable(
                 f"{self.name}: can't start the agent: {said}; nothing was done", advice
             ) from None

@@ -1,0 +1,197 @@
+"""Jobs: once, whatever happens to the connection; and processes that can be found and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from remediate.adapters.hosts.attempts import became_of, note_start, quiet
+from remediate.adapters.hosts.client import HostClient, job_name
+from remediate.adapters.hosts.values import JobState
+from remediate.errors import InDoubt
+from tests.adapters.hosts.world import HOSTILE, World
+
+
+def token(world: World, attempt: int = 1) -> str:
+    return str(world.context(attempt=attempt).token)
+
+
+def ended(client: HostClient, name: str, seconds: float = 10.0) -> JobState:
+    deadline = time.monotonic() + seconds
+    while client.job_status(name).state is JobState.RUNNING and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return client.job_status(name).state
+
+
+def test_a_job_tells_its_end_and_its_output(world: World) -> None:
+    argv = ["sh", "-c", "echo out; echo err >&2; exit 7"]
+    outcome = world.client().run(argv, token(world))
+    assert (outcome.code, outcome.stdout, outcome.stderr, outcome.ok) == (7, "out\n", "err\n", False)
+    assert outcome.ending == "ended with exit code 7"
+    status = world.client().job_status(token(world))
+    assert status.state is JobState.ENDED
+    assert status.outcome is not None
+    assert status.outcome.code == 7
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_words_arrive_as_they_are(world: World, word: str) -> None:
+    outcome = world.client().query(["printf", "%s", word])
+    assert outcome.stdout == word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def test_a_job_finds_a_clean_environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = world.client().run(["env"], token(world), env={"EXTRA": "a b"})
+    names = {line.partition("=")[0] for line in outcome.stdout.splitlines()}
+    assert names - {"PWD", "SHLVL", "_"} == {
+        "PATH", "LC_ALL", "HOME", "SHELL", "TERM", "EXTRA", "REMEDIATE_TOKEN"
+    }  # fmt: skip
+    assert f"REMEDIATE_TOKEN={token(world)}" in outcome.stdout
+
+
+def test_a_job_runs_once_under_one_name(world: World, tmp_path: Path) -> None:
+    argv = ["sh", "-c", f"echo x >> {tmp_path}/count"]
+    for _ in range(3):
+        assert world.client().run(argv, token(world)).ok
+    assert (tmp_path / "count").read_text() == "x\n"
+    assert world.client().run(argv, token(world), again=True).ok
+    assert (tmp_path / "count").read_text() == "x\nx\n"
+
+
+def test_a_second_caller_waits_for_the_running_job(world: World, tmp_path: Path) -> None:
+    argv = ["sh", "-c", f"echo x >> {tmp_path}/count; sleep 2.5; echo done"]
+    with pytest.raises(InDoubt):
+        _in_doubt(world, argv, token(world))
+    outcome = world.client().run(argv, token(world), again=True)
+    assert outcome.stdout == "done\n"
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_a_job_outlives_its_connection(world: World, tmp_path: Path) -> None:
+    name = token(world)
+    with pytest.raises(InDoubt):
+        _in_doubt(world, ["sh", "-c", f"sleep 1.5; echo done > {tmp_path}/mark; exit 5"], name)
+    assert not (tmp_path / "mark").exists()
+    again = world.client()
+    assert again.job_status(name).state is JobState.RUNNING
+    assert not quiet(world.context())
+    assert ended(again, name) is JobState.ENDED
+    status = again.job_status(name)
+    assert status.outcome is not None
+    assert status.outcome.code == 5
+    assert (tmp_path / "mark").read_text() == "done\n"
+    assert quiet(world.context())
+
+
+def _in_doubt(world: World, argv: list[str], name: str) -> None:
+    """Run a job whose connection is cut half a second after the request."""
+    client = world.client()
+    threading.Timer(0.3, client.session._pipe.close).start()
+    client.run(argv, name)
+
+
+def test_a_job_that_takes_too_long_is_ended_with_its_children(world: World, tmp_path: Path) -> None:
+    outcome = world.client().run(["sh", "-c", "sleep 61 & sleep 62"], token(world), seconds=0.4)
+    assert outcome.timed_out
+    assert not outcome.ok
+    assert "was ended" in outcome.ending
+    assert world.client().alive(token(world)) == ()
+
+
+def test_much_output_keeps_its_beginning_and_end(world: World) -> None:
+    argv = ["sh", "-c", "echo first; head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last"]
+    outcome = world.client().run(argv, token(world))
+    assert outcome.stdout.startswith("first\n")
+    assert outcome.stdout.endswith("\nlast\n")
+    assert "bytes left out" in outcome.stdout
+    assert len(outcome.stdout) < 70_000
+
+
+def test_output_that_is_not_text_is_replaced(world: World) -> None:
+    assert world.client().query(["printf", r"a\377b"]).stdout == "a\ufffdb"
+
+
+def test_a_program_that_is_missing_was_not_started(world: World) -> None:
+    outcome = world.client().run(["/no/such/program"], token(world))
+    assert (outcome.code, outcome.ok) == (None, False)
+    assert "was not started" in outcome.ending
+
+
+def test_a_daemon_left_behind_does_not_hold_the_job(world: World) -> None:
+    began = time.monotonic()
+    outcome = world.client().run(["sh", "-c", "sleep 30 & echo started"], token(world))
+    assert (outcome.code, outcome.stdout) == (0, "started\n")
+    assert time.monotonic() - began < 3
+    assert quiet(world.context()), "a job that ended by itself is over, whatever it started"
+    assert [p.command for p in world.client().alive(token(world))] == ["sleep 30"]
+    assert world.client().kill(token(world), grace=0.5) == ()
+
+
+def test_kill_finds_children_that_hide(world: World) -> None:
+    name = token(world)
+    script = "setsid setsid sleep 100 & (env -i sleep 101 &); trap '' TERM; sleep 102 & wait; wait"
+    with pytest.raises(InDoubt):
+        _in_doubt(world, ["sh", "-c", script], name)
+    client = world.client()
+    commands = {process.command for process in client.alive(name)}
+    assert {"sleep 100", "sleep 102"} <= commands
+    assert "sleep 101" in commands, "without the token in its environment, but in the job's session"
+    assert client.kill(name, grace=0.3) == ()
+    assert client.alive(name) == ()
+    assert ended(client, name) is not JobState.RUNNING
+
+
+def test_a_job_whose_supervisor_died_has_vanished_and_its_rest_is_ended(world: World) -> None:
+    name = token(world)
+    with pytest.raises(InDoubt):
+        _in_doubt(world, ["sleep", "100"], name)
+    os.kill(json.loads(Path(f"/run/remediate/{name}/job").read_text())["pid"], signal.SIGKILL)
+    client = world.client()
+    assert ended(client, name) is JobState.VANISHED
+    assert len(client.alive(name)) == 1
+    assert quiet(world.context())
+    assert client.alive(name) == ()
+
+
+def test_what_nobody_started_never_began(world: World) -> None:
+    context = world.context()
+    client = world.client()
+    name = str(context.token)
+    assert became_of(context, client, name).begun is False
+    note_start(context, client, name)
+    status = became_of(context, client, name)
+    assert (status.state, status.begun) == (JobState.UNKNOWN, False)
+    for note in context.workspace.glob("started-*"):
+        note.write_text("another boot")
+    assert became_of(context, client, name).begun is True
+
+
+def test_forget_removes_the_records(world: World) -> None:
+    client = world.client()
+    client.run(["true"], token(world))
+    client.run(["true"], token(world), name=f"{token(world)}.more")
+    assert client.forget(token(world)) == 2
+    assert client.job_status(token(world)).state is JobState.UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["a/b", "..", "", "é", "x" * 300, "a b", ".hidden"])
+def test_any_text_names_a_job(text: str) -> None:
+    name = job_name(text)
+    assert job_name(name) == name
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert len(name) <= 200
+    assert job_name(text + "!") != name
+
+
+def test_a_query_is_ended_in_time(world: World) -> None:
+    began = time.monotonic()
+    outcome = world.client().query(["sleep", "50"], seconds=0.3)
+    assert outcome.timed_out
+    assert time.monotonic() - began < 5
