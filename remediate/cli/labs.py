@@ -48,6 +48,18 @@ def status(settings: Settings) -> int:
     return _table(settings)
 
 
+@lab.command("ticket")
+@click.argument("subject")
+@click.option("--priority", type=click.Choice(["urgent", "high", "normal", "low"]), default="normal")
+@click.option("--text", default="", help="What the customer writes.")
+def ticket(subject: str, priority: str, text: str) -> None:
+    """Open a change request in the lab's ticket server, as its customer; prints the number."""
+    from remediate.lab.rt import RequestTracker
+
+    made = RequestTracker().create_change(subject, text or subject, "customer@lab.example", priority)
+    click.echo(made)
+
+
 def _table(settings: Settings) -> int:
     from remediate.lab import lab as parts
 
