@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -38,6 +39,7 @@ PART = 4 << 20
 ROOM = 8 << 20
 #: So long one request waits for a job before the next one asks again; a dead path shows soon after.
 _TURN = 10.0
+_PAUSE = 0.05
 #: What a request may take beyond its own work: the way there and back, and a busy host.
 _SLACK = 15.0
 #: Deadlines of one request that looks, that simulates, that changes; never more than the context's timeout.
@@ -269,10 +271,10 @@ class HostClient:
             again=again,
         ).fields
         # The host ends it at its limit, with a grace of its own; only then is something wrong.
-        turns = int((limit + 4 * _SLACK) / _TURN) + 1
-        for _ in range(turns):
-            if fields["state"] != JobState.RUNNING:
-                break
+        deadline = time.monotonic() + limit + 4 * _SLACK
+        while fields["state"] == JobState.RUNNING and time.monotonic() < deadline:
+            # An early answer: another thread asked something. Two who wait must not chase each other.
+            time.sleep(_PAUSE)
             fields = self._wait(job, argv[0])
         if fields["state"] != JobState.ENDED:
             raise InDoubt(f"{self.session.name}: {argv[0]} has left no result (it is {fields['state']})")

@@ -1,7 +1,8 @@
-"""This machine and the lab as targets."""
+"""This machine and hosts of a lab as targets."""
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from remediate.adapters.clients import ClientPool
-from remediate.lab.layout import MAIN
-from remediate.lab.machine import Machine
-from remediate.lab.roster import by_name
-from tests.adapters.hosts.world import LB1, WEB4, World, here
+from remediate.lab.hosts import Hosts
+from remediate.lab.locks import locked
+from tests.adapters.hosts.world import LAYOUT, LB1, WEB1, World, here
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +31,29 @@ def world(tmp_path: Path, local_pool: ClientPool) -> Iterator[World]:
     made.forget()
 
 
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[Hosts]:
+    """lb1, web1 and web2 of a lab of these tests' own."""
+    made = Hosts(LAYOUT, 3)
+    with locked(Path("/run") / f"{LAYOUT.home.name}.lock", _silent):
+        made.down()
+        try:
+            made.up(_silent)
+            yield made
+        finally:
+            made.down()
+            shutil.rmtree(LAYOUT.home)
+
+
+def _silent(_line: str) -> None:
+    """Progress for nobody."""
+
+
 @pytest.fixture
-def web4(tmp_path: Path) -> Iterator[World]:
-    """The lab's host for trials that may break it; a test leaves it as it was found."""
-    for name in ("web4", "lb1"):
-        if not Machine(MAIN, by_name(name)).answers(2.0):
-            pytest.fail(f"the lab's {name} does not answer: remediate lab up")
+def web1(tmp_path: Path, hosts: Hosts) -> Iterator[World]:
+    """A real host behind a real load balancer. A test leaves it as it was found."""
     (tmp_path / "project").mkdir()
     with ClientPool() as pool:
-        peers = {"lb1": LB1, "web4": WEB4}
-        made = World(WEB4, pool, tmp_path, f"test-{uuid.uuid4().hex[:12]}", peers)
+        made = World(WEB1, pool, tmp_path, f"test-{uuid.uuid4().hex[:12]}", {"lb1": LB1, "web1": WEB1})
         yield made
         made.forget()

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from remediate.adapters.clients import ClientPool
 from remediate.adapters.hosts.client import HostClient, connect
-from remediate.lab.layout import MAIN
+from remediate.lab.layout import Layout
 from remediate.model.base import State
 from remediate.model.step import Context, Token
 from remediate.model.target import Target
@@ -50,17 +50,21 @@ def here(python: str = sys.executable, **variables: JsonValue) -> Target:
     return Target(name="here", address="127.0.0.1", vars={**own, **variables})
 
 
-def lab_host(name: str, number: int) -> Target:
-    """One host of the lab, as its inventory describes it."""
+#: A lab of these tests' own, so that they may break what they like while others use the main one.
+LAYOUT = Layout(Path("/var/lib/remediate-lab-hosts"), "rmhosts", "10.213.91")
+
+
+def lab_host(name: str, number: int, layout: Layout = LAYOUT) -> Target:
+    """One host of a lab, as its inventory would describe it."""
     return Target(
         name=name,
-        address=f"{MAIN.network}.{number}",
+        address=f"{layout.network}.{number}",
         user="ops",
         vars={
             "ansible_become": True,
-            "ansible_ssh_private_key_file": str(MAIN.ssh_key),
+            "ansible_ssh_private_key_file": str(layout.ssh_key),
             "ansible_python_interpreter": "/usr/bin/python3",
-            "remediate_known_hosts": str(MAIN.known_hosts),
+            "remediate_known_hosts": str(layout.known_hosts),
             "lb_host": "lb1",
             "pool": "web",
         },
@@ -68,7 +72,7 @@ def lab_host(name: str, number: int) -> Target:
 
 
 LB1 = lab_host("lb1", 10)
-WEB4 = lab_host("web4", 14)
+WEB1 = lab_host("web1", 11)
 
 
 @dataclass
