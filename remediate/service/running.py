@@ -21,7 +21,7 @@ from remediate.errors import Exit, JournalUnwritable, NeedsHuman, Refused, Remed
 from remediate.journal.holder import this_process
 from remediate.journal.interface import Lease
 from remediate.journal.writer import Writer
-from remediate.model.event import Event, Final, Request, Requested, RunStarted, RunTaken
+from remediate.model.event import Body, Event, Final, Progress, Request, Requested, RunStarted, RunTaken
 from remediate.model.plan import Plan
 from remediate.report.compare import difference
 from remediate.service import preflight
@@ -32,7 +32,7 @@ from remediate.service.planning import read_plan
 from remediate.service.port import AdapterPort
 from remediate.service.project import Project
 from remediate.service.runs import stored_plan
-from remediate.service.ticketing import make_outbox, write_private
+from remediate.service.ticketing import beginning, make_outbox, write_private
 
 TTL = 60.0
 """Seconds after which a runner that shows no life may be replaced."""
@@ -128,7 +128,7 @@ class _Execution:
         self._standing = found
         self._outbox.check()
         self._keep(file)
-        with self._port() as port:
+        with self._port() as port, contextlib.closing(self):
             self._screen.progress(f"connecting to {len(self._plan.targets)} targets")
             self._refuse_drift(port)
             first = RunStarted(
@@ -142,7 +142,8 @@ class _Execution:
                 targets=len(self._plan.targets),
                 steps=len(self._plan.steps),
             )
-            return self._drive(port, first)
+            begun = Progress(text=beginning(self._plan))
+            return self._drive(port, first, begun)
 
     def go_on(self) -> Exit:
         """An earlier process's run. Undo is always permitted; forward only what is still approved."""
@@ -153,14 +154,31 @@ class _Execution:
                 f"run {self._run} was begun by remediate {first.tool_version}, this is another version",
                 f"finish it with remediate {first.tool_version}",
             )
-        with contextlib.suppress(Refused):
-            self._standing = standing(
-                self._project, self._plan, self._folder / "approvals" / "plan.json", self._project.my_logins
-            )
+        self._standing = self._standing_now(replay(self._plan, events))
         copy(self._plan, self._project.root, self._folder / "artefacts")
-        with self._port() as port:
+        with self._port() as port, contextlib.closing(self):
             body = RunTaken(runner=self._project.me, tool_version=remediate.__version__)
             return self._drive(port, body)
+
+    def _standing_now(self, state: RunState) -> Standing | None:
+        """How the plan stands while the run goes on; None if that can't be known, which means: only back.
+
+        Raises:
+            Refused: it stands, but not with this person at the keyboard.
+        """
+        file = self._folder / "approvals" / "plan.json"
+        try:
+            mine = standing(self._project, self._plan, file, self._project.my_logins)
+            anybodys = standing(self._project, self._plan, file)
+        except Refused:
+            return None
+        going_back = state.stopping or state.abort
+        if anybodys.approved and not mine.approved and not going_back:
+            raise Refused(
+                f"{self._project.me} approved this plan, so somebody else has to go on with it",
+                f"`remediate abort {self._run}` is open to everybody",
+            )
+        return mine
 
     def _keep(self, file: Path) -> None:
         """Everything that a later process needs, from bytes that were just checked."""
@@ -225,7 +243,7 @@ class _Execution:
             return error.problem
         return ""
 
-    def _drive(self, port: AdapterPort, first: RunStarted | RunTaken) -> Exit:
+    def _drive(self, port: AdapterPort, *first: Body) -> Exit:
         project, plan = self._project, self._plan
         events = project.journal.events(self._run)
         state = replay(plan, events)
@@ -233,7 +251,7 @@ class _Execution:
         writer = Writer(project.journal, self._lease, project.clock, inbox.put, state.number)
         self._outbox.start()
         try:
-            writer.record(first)
+            writer.record(*first)
             runner = Runner(
                 plan, state, port, writer, inbox, pool, project.clock, difference,
                 observe=self._observed, interrupted=self._screen.interrupted, heartbeat=self._heartbeat,
@@ -245,9 +263,12 @@ class _Execution:
         finally:
             pool.close()
             writer.close()
-            self._outbox.stop()
         self._let_go(state)
         return self._close(code)
+
+    def close(self) -> None:
+        """End the outbox's thread; what it has not posted yet, the next process will."""
+        self._outbox.stop()
 
     def _observed(self, event: Event) -> None:
         self._screen.observe(self._plan, event)

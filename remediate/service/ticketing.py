@@ -10,15 +10,16 @@ from pydantic import ValidationError
 
 from remediate.config import Config
 from remediate.credentials import Credentials
-from remediate.errors import InputError
-from remediate.model.base import Frozen
-from remediate.model.event import Event, Intent, RunFinished, RunStarted, Verb
+from remediate.errors import Exit, InputError
+from remediate.model.base import Frozen, duration_text
+from remediate.model.event import Event, Final, Progress, RunFinished, RunStarted
 from remediate.model.plan import Plan
+from remediate.planning.compile import duration
 from remediate.report.lines import line
 from remediate.report.plan import plan_document
 from remediate.report.render import render
 from remediate.report.run import run_document
-from remediate.tickets.interface import Post, TicketSystem
+from remediate.tickets.interface import Change, Post, TicketSystem
 
 if TYPE_CHECKING:
     from remediate.service.project import Project
@@ -101,6 +102,36 @@ def write_private(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
+def beginning(plan: Plan) -> str:
+    """What the customer reads when the work begins."""
+    took = duration_text(duration(plan))
+    return (
+        f"The work on this change has begun: {plan.runbook.name} on {len(plan.targets)} systems. It should "
+        f"take {took}, and is undone by itself if anything goes wrong. Outage: {plan.risk.outage}."
+    )
+
+
+def ending(body: RunFinished, plan: Plan) -> str:
+    """What the customer reads when the work has ended."""
+    match Exit(body.exit_code):
+        case Exit.VERIFIED_NEW:
+            result = "The work is done. Every system was changed and verified."
+        case Exit.ROLLED_BACK:
+            result = "The change was not kept. Every system that it touched is verified to be as before."
+            if Final.NEW.value.replace("-", " ") in body.summary:
+                result = "The change was kept in part; the other systems are verified to be as before."
+        case _:
+            result = "The work ended in a state that our engineers have to look at; they were told."
+    return f"{result}\nIn detail: {body.summary}. The full report is attached ({plan.runbook.name})."
+
+
+def window_text(plan: Plan) -> str:
+    """The window as people write it, or nothing."""
+    if plan.window is None:
+        return ""
+    return f"{plan.window.start:%Y-%m-%d %H:%M} to {plan.window.end:%Y-%m-%d %H:%M} UTC"
+
+
 def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str], None]) -> Outbox:
     """The reader of this run's events that puts them on the ticket."""
     from remediate.tickets.outbox import Outbox
@@ -112,8 +143,10 @@ def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str],
 
     def text(event: Event) -> str | None:
         body = event.body
-        if isinstance(body, Intent) and body.verb is Verb.RELEASE:
-            return None
+        if isinstance(body, Progress):
+            return body.text
+        if isinstance(body, RunFinished):
+            return ending(body, plan)
         return line(event, plan)
 
     def attachments(event: Event) -> tuple[Path, ...]:
@@ -135,6 +168,6 @@ def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str],
         render=text,
         attachments=attachments,
         scrub=project.scrub,
-        clock=project.clock,
+        change=Change(plan.digest, plan.risk.level, window_text(plan)),
         problem=problem,
     )
