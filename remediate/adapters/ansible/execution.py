@@ -55,7 +55,7 @@ class Run:
     recording: Recording
     code: int | None
     killed: bool
-    """It did not end by itself in time."""
+    """It did not end by itself in time, or the listening to it broke: silence proves nothing."""
 
 
 def execute(job: Job) -> Run:
@@ -70,10 +70,9 @@ def execute(job: Job) -> Run:
     try:
         with private.pipes(prepared, job.timeout) as secrets, _deadline(job) as late:
             code = _run(job, folder, secrets, recording)
-        killed = late.is_set()
         if (skipped := folder / _SKIPPED).is_file():
             recording.take_skipped(skipped.read_text(encoding="utf-8"))
-        return Run(recording, code, killed)
+        return Run(recording, code, late.is_set() or code is None)
     finally:
         # After a clean end there is nothing left to find, and looking through all processes takes time.
         if recording.stats is None:
@@ -86,6 +85,7 @@ def _mark(job: Job) -> str:
 
 
 def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> int | None:
+    """The exit code; None if ansible-runner lost sight of the process."""
     from ansible_runner import Runner, RunnerConfig
 
     options = [*secrets, *["--check"] * job.check, *["--diff"] * job.diff]
@@ -115,6 +115,7 @@ def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> in
     except Exception as error:
         # Its way of listening broke, not the run: what was heard counts, and the final status decides.
         recording.said.append(f"ansible-runner: {type(error).__name__}: {error}")
+        return None
     code: int | None = runner.rc
     return code
 

@@ -26,6 +26,9 @@ _HARMLESS = frozenset(
     ).split()
 )
 
+# Silence alone proves nothing: Ansible has to say that it would not begin.
+_REFUSED_TO_BEGIN = re.compile(r"\A(?!(?s:.*)^(PLAY|TASK) \[)(?s:.*)^(\[ERROR\]|ERROR!)", re.MULTILINE)
+
 # What ssh says when no session ever existed. "Connection closed" and "timed out" alone also end sessions.
 _NEVER_CONNECTED = re.compile(
     r"ssh: connect to host \S+ port \d+: |Host key verification failed|Could not resolve hostname"
@@ -71,7 +74,7 @@ def _stopped(recording: Recording, host: Host, *, changed: bool) -> Result:
 
 def _cut(recording: Recording, host: Host, *, killed: bool) -> Result:
     said = "\n".join(recording.said)
-    if not killed and not recording.begun and not recording.lost:
+    if not killed and not recording.begun and not recording.lost and _REFUSED_TO_BEGIN.search(said):
         return Result(
             status=Status.FAILED,
             changed=False,

@@ -135,11 +135,24 @@ def test_outcome(case: str) -> None:
     assert (found.status, found.changed) == (status, changed), found
 
 
+def told(text: str, *, killed: bool = False) -> Result:
+    return result(
+        record(*[{"event": "verbose", "stdout": line} for line in text.splitlines()]), killed=killed
+    )
+
+
 def test_nothing_began() -> None:
-    recording = record({"event": "error", "stdout": "ERROR! the role 'x' was not found\n"})
-    found = result(recording)
+    found = told("[WARNING]: odd\n[ERROR]: the role 'x' was not found\n")
     assert (found.status, found.changed) == (FAILED, False)
     assert "role 'x'" in found.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[WARNING]: odd", "PLAY [all] ***\nTASK [x] ***\n[ERROR]: failed", "x [ERROR]: y"]
+)
+def test_only_ansibles_own_word_proves_that_nothing_began(text: str) -> None:
+    assert told(text).status is DOUBT
+    assert told(f"{text}\n[ERROR]: boom", killed=True).status is DOUBT
 
 
 def test_silence_after_a_kill_proves_nothing() -> None:
