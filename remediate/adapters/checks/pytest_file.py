@@ -130,8 +130,14 @@ def read_report(text: str) -> Counts:
     cases = list(root.iter("testcase"))
     bad = [(case, child) for case in cases for child in case if child.tag in ("failure", "error")]
     skipped = sum(1 for case in cases if case.find("skipped") is not None)
-    messages = [f"{case.get('name')}: {(child.get('message') or '').strip()}" for case, child in bad]
+    messages = [f"{case.get('name')}: {_reason(child)}" for case, child in bad]
     return Counts(len(cases), len({id(case) for case, _ in bad}), skipped, tuple(messages))
+
+
+def _reason(child: ElementTree.Element) -> str:
+    """A failure has its message; an error's says only where, so the last line that pytest marked."""
+    marked = [line[1:].strip() for line in (child.text or "").splitlines() if line.startswith("E ")]
+    return marked[-1] if child.tag == "error" and marked else (child.get("message") or "").strip()
 
 
 def judge(code: int, counts: Counts) -> Finding:

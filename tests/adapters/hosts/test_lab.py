@@ -170,7 +170,6 @@ def test_no_way_back_is_no_backup(shop: World) -> None:
 
 def test_apt_waits_for_another_apt(shop: World) -> None:
     client = shop.client()
-    script = "import fcntl,time;f=open('/var/lib/dpkg/lock-frontend','w');fcntl.lockf(f,fcntl.LOCK_EX);time.sleep(3)"
     lock = "open('/var/lib/dpkg/lock-frontend', 'w')"
     script = f"import fcntl, time; f = {lock}; fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(3)"
     hold = ["python3", "-c", script]
