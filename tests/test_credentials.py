@@ -20,6 +20,7 @@ from remediate.config import Config
 from remediate.credentials import Credentials
 from remediate.credentials.scrub import MARK, Scrubber
 from remediate.errors import InputError
+from remediate.model.step import Secrets
 
 CANARY = "c4n@ry'\"&<é€>\\/+ %x"
 
@@ -234,7 +235,8 @@ def make(tmp_path: Path, **more: object) -> Credentials:
 def test_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", "hunter2")
     credentials = make(tmp_path)
-    assert credentials.resolve("env:DB_PASSWORD") == "hunter2"
+    secrets: Secrets = credentials
+    assert secrets.resolve("env:DB_PASSWORD") == "hunter2"
     monkeypatch.delenv("DB_PASSWORD")
     assert credentials.resolve("env:DB_PASSWORD") == "hunter2"  # one run, one value
     assert credentials.scrubber.scrub("it is hunter2") == f"it is {MARK}"

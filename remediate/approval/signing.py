@@ -50,7 +50,8 @@ def sign(
         principal: whom to sign as; default: the one principal that stands beside the key.
         expires_in: seconds; default: as long as the project allows.
         settles: for `Decision.DECIDE`: which attempt, and what happened.
-        interactive: ssh-keygen may ask at the terminal; otherwise a key with a passphrase is an error.
+        interactive: ssh-keygen may ask at the terminal, if there is one; otherwise a key with a passphrase
+            is an error.
 
     Raises:
         InputError: the key can't be used, or an argument is wrong.
@@ -166,7 +167,7 @@ def _keygen(key: Path, message: bytes, interactive: bool) -> str:
         path = Path(folder) / "message"
         path.write_bytes(message)
         argv = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)]
-        if interactive:
+        if interactive and _at_a_terminal():
             # No time limit: a person looks for their token.
             code = subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode
             said = ""
@@ -177,6 +178,15 @@ def _keygen(key: Path, message: bytes, interactive: bool) -> str:
         if code or not signature.exists():
             raise _unsigned(key, said)
         return signature.read_text()
+
+
+def _at_a_terminal() -> bool:
+    """Without one, ssh-keygen would take its standard input for the passphrase, and might wait for ever."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _unsigned(key: Path, said: str) -> InputError | Refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from remediate.errors import Refused, Waiting
 from remediate.model.change import Ticket, Window
 from remediate.model.runbook import RiskLevel
 from remediate.model.step import Verdict
-from tests.approval.world import NOW, SETTINGS, World, irreversible_step, make_key, make_plan, risky
+from tests.approval.world import NOW, SETTINGS, World, irreversible_step, keygen, make_key, make_plan, risky
 
 LATER = timedelta(minutes=10)
 
@@ -58,6 +58,28 @@ def test_a_replayed_envelope_counts_once(world: World) -> None:
     plan = make_plan(risk=risky(RiskLevel.HIGH))
     envelope = world.sign("ann", plan=plan)
     assert not world.evaluate(envelope, envelope, plan=plan).approved
+
+
+def test_one_nonce_counts_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    plan = make_plan(risk=risky(RiskLevel.HIGH))
+    standing = world.evaluate(world.sign("ann", plan=plan), world.sign("bob", plan=plan), plan=plan)
+    assert not standing.approved
+    assert "its nonce was used before" in standing.refusals[0]
+
+
+def test_one_key_counts_once_although_a_certificate_gives_it_to_another(world: World) -> None:
+    authority = make_key(world.root / "ca")
+    world.allow("*@example.org", authority, "cert-authority")
+    keygen("-q", "-s", str(authority), "-I", "x", "-n", "bob@example.org", str(world.root / "ann.pub"))
+    now = datetime.now(UTC)
+    plan = make_plan(risk=risky(RiskLevel.HIGH), expires=now + timedelta(days=1))
+    one = world.sign("ann", plan=plan, now=now)
+    two = world.sign("ann-cert.pub", plan=plan, principal="bob@example.org", now=now)
+    standing = world.evaluate(one, two, plan=plan, now=now)
+    assert not standing.approved
+    assert "counts once" in standing.refusals[0]
+    assert [a.person for a in standing.approvals] == ["ann"]
 
 
 @pytest.mark.parametrize(

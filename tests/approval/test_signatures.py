@@ -15,6 +15,7 @@ import pytest
 
 from remediate.approval.envelope import NAMESPACE, Decision, Envelope, find_envelopes, read_envelopes
 from remediate.approval.signing import public_key
+from remediate.approval.sshsig import SshSignature, parse
 from remediate.errors import InputError, Refused
 from tests.approval.world import NOW, SETTINGS, World, keygen, make_key, make_plan, public_text
 
@@ -341,7 +342,23 @@ def test_a_passphrase_without_a_terminal_is_an_error_at_once(
     world.allow("ann@laptop", make_key(world.root / "locked", passphrase="correct horse"))
     with pytest.raises(InputError, match="has a passphrase, and there is no terminal"):
         world.sign("locked")
+    waiting = subprocess.PIPE  # standard input that never says anything
+    argv = [sys.executable, "-c", AT_NO_TERMINAL, str(world.root)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with subprocess.Popen(
+        argv, stdin=waiting, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        assert child.stderr
+        assert "there is no terminal to ask at" in child.stderr.read()
+        assert child.wait(30) == 1
 
+
+AT_NO_TERMINAL = """
+import sys
+from pathlib import Path
+from tests.approval.world import World
+World(Path(sys.argv[1])).sign("locked", interactive=True)
+"""
 
 #: Takes its standard input as its terminal, as a shell would, and signs.
 AT_A_TERMINAL = """
@@ -395,3 +412,33 @@ def test_the_public_half_needs_no_passphrase(tmp_path: Path, kind: str) -> None:
 def test_a_comment_too_long(world: World) -> None:
     with pytest.raises(InputError, match="comment"):
         world.sign("ann", comment="x" * 4001)
+
+
+def string(value: bytes) -> bytes:
+    return len(value).to_bytes(4, "big") + value
+
+
+@pytest.mark.parametrize(
+    ("parts", "rest", "why"),
+    [
+        ((b"", b"sha512"), b"", None),
+        ((b"", b"sha256"), b"", None),
+        ((b"reserved", b"sha512"), b"", "don't belong"),
+        ((b"", b"md5"), b"", "don't belong"),
+        ((b"", b"sha512"), b"more", "don't belong"),
+    ],
+)
+def test_a_signature_has_no_room_for_anything_else(
+    parts: tuple[bytes, ...], rest: bytes, why: str | None
+) -> None:
+    key = string(string(b"ssh-ed25519") + string(b"0" * 32))
+    blob = b"SSHSIG\0\0\0\1" + key + b"".join(map(string, (NAMESPACE.encode(), *parts, b"signature"))) + rest
+    signature = SshSignature(blob, b"", NAMESPACE)
+    if why is None:
+        assert parse(signature.armored).blob == blob
+        for end in range(len(blob)):
+            with pytest.raises(ValueError, match=r"ends too early|version 1|no SSH signature"):
+                parse(SshSignature(blob[:end], b"", NAMESPACE).armored)
+    else:
+        with pytest.raises(ValueError, match=why):
+            parse(signature.armored)
