@@ -30,6 +30,7 @@ LARGEST = 7_000_000
 # RT::AuthToken of RT 5: version, user, secret. The user's number tells our entries from others'.
 _TOKEN = re.compile(r"1-(\d+)-[0-9a-fA-F]{32}")
 _NEWEST = 10
+_PAGE = 100
 
 
 class RequestTrackerTickets:
@@ -189,7 +190,7 @@ class RequestTrackerTickets:
             "order": "DESC" if newest_first else "ASC",
         }
         rows = self._client.search(
-            f"ticket/{_number(ticket)}/attachments", filters, fields, _NEWEST if newest_first else 100
+            f"ticket/{_number(ticket)}/attachments", filters, fields, _NEWEST if newest_first else _PAGE
         )
         for row in rows:
             creator = row.get("Creator")
@@ -278,7 +279,8 @@ def _number(ticket: str) -> int:
 
 
 def _plain_name(path: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", path.name).lstrip(".")[-100:] or "file"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.name).lstrip(".")[-100:]
+    return "file" if name in ("", "0") else name  # to RT, which is Perl, 0 is no name
 
 
 def _base64(data: bytes) -> str:

@@ -1,0 +1,192 @@
+"""The outbox over a real Request Tracker that is frozen, killed and slow."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from remediate.lab.rt import RequestTracker
+from remediate.model.event import Body, Event, Progress, RunFinished, RunStarted, RunTaken
+from remediate.tickets.interface import Change, TicketSystem
+from remediate.tickets.outbox import Outbox
+from remediate.tickets.pump import Pace
+from remediate.tickets.rt import RequestTrackerTickets
+
+from .line import Line, dropped, held, reply_cut, reply_lost, says
+from .rt_lab import quiet, send, told, transcript_of
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+CHANGE = Change("a" * 64, "medium", "2026-01-01T22:00:00+00:00/2026-01-02T02:00:00+00:00")
+STARTED = RunStarted(
+    plan="a" * 64,
+    plan_id="p",
+    ticket="1",
+    runbook="x",
+    runner="alice",
+    tool_version="1",
+    targets=1,
+    steps=1,
+)
+TAKEN = RunTaken(runner="alice", tool_version="1")
+
+
+@pytest.fixture
+def system(rt_system: RequestTrackerTickets) -> RequestTrackerTickets:
+    return rt_system
+
+
+@pytest.fixture
+def ticket_id(rt_ticket: str) -> str:
+    return rt_ticket
+
+
+class Log:
+    """A journal in memory and its outbox."""
+
+    def __init__(
+        self, system: TicketSystem, ticket: str, settle: float, change: Change | None = None
+    ) -> None:
+        self.events: list[Event] = []
+        self.problems: list[str] = []
+        self.outbox = Outbox(
+            system,
+            ticket,
+            "r-1",
+            lambda after: self.events[after:],
+            lambda event: f"<{event.number}> {event.body.kind}",
+            change=change,
+            problem=self.problems.append,
+            pace=Pace(settle=settle, linger=0.1, rarely=2.0, slowest=1.0),
+        )
+
+    def add(self, *bodies: Body) -> None:
+        for body in bodies:
+            number = len(self.events) + 1
+            event = Event(seq=number, run="r-1", number=number, at=0.0, body=body, prev="", hash="")
+            self.events.append(event)
+        self.outbox.wake()
+
+
+@contextmanager
+def keeping(log: Log) -> Iterator[Log]:
+    log.outbox.check()
+    log.outbox.start()
+    try:
+        yield log
+    finally:
+        log.outbox.stop(5)
+
+
+def until(condition: Callable[[], bool], patience: float = 20) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class TestOutbox:
+    """The outbox over a server that is frozen, killed and slow."""
+
+    def test_a_whole_run(
+        self, running: RequestTracker, system: RequestTrackerTickets, ticket_id: str
+    ) -> None:
+        running.approve(int(ticket_id))
+        with keeping(Log(system, ticket_id, 5, CHANGE)) as log:
+            log.add(STARTED, *[TAKEN] * 60)
+            log.add(Progress(text="half way"), TAKEN, RunFinished(exit_code=0, summary="done"))
+            assert log.outbox.flush(20)
+        entries = transcript_of(running, ticket_id)
+        assert told(entries) == list(range(1, 65))
+        assert [entry.public for entry in entries] == [False, False, True, False, True]
+        assert running.ticket(int(ticket_id))["Status"] == "resolved"
+        assert log.problems == []
+
+    def test_refused_status_is_noted_and_the_log_goes_on(
+        self, running: RequestTracker, system: RequestTrackerTickets, ticket_id: str
+    ) -> None:
+        with keeping(Log(system, ticket_id, 5, CHANGE)) as log:
+            log.add(STARTED, RunFinished(exit_code=4, summary="rolled back"))
+            assert log.outbox.flush(20)
+            assert log.outbox.flush(20)
+        entries = transcript_of(running, ticket_id)
+        assert told(entries) == [1, 2]
+        assert sum("can't change status" in entry.text for entry in entries) == 2
+
+    @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
+    def test_server_frozen_in_the_middle_of_a_post(
+        self, running: RequestTracker, ticket_id: str, after: float
+    ) -> None:
+        """What it took before it froze, or takes when it thaws, stands once."""
+        system = RequestTrackerTickets(running.url, running.token(), timeout=1)
+        with keeping(Log(system, ticket_id, settle=3)) as log:
+            log.add(STARTED)
+            until(lambda: told(transcript_of(running, ticket_id)) == [1])
+            log.add(Progress(text="half way"))
+            time.sleep(after)
+            send(running, signal.SIGSTOP)
+            time.sleep(2.5)
+            log.add(TAKEN, Progress(text="more"))
+            assert not log.outbox.flush(0.5)
+            send(running, signal.SIGCONT)
+            assert log.outbox.flush(30)
+        assert told(transcript_of(running, ticket_id)) == [1, 2, 3, 4]
+        assert system.posted(ticket_id, "r-1") == (1, 2, 3, 4)
+
+    def test_server_killed_and_started_again(self, running: RequestTracker, ticket_id: str) -> None:
+        system = RequestTrackerTickets(running.url, running.token(), timeout=2)
+        with keeping(Log(system, ticket_id, settle=3)) as log:
+            log.add(STARTED)
+            until(lambda: told(transcript_of(running, ticket_id)) == [1])
+            for _ in range(3):
+                log.add(Progress(text="half way"), TAKEN)
+                time.sleep(random.uniform(0, 0.3))  # noqa: S311
+                send(running, signal.SIGKILL)
+                log.add(TAKEN)
+                assert not log.outbox.flush(1)
+                running.up(quiet)
+            log.add(Progress(text="more"))
+            assert log.outbox.flush(30)
+        assert told(transcript_of(running, ticket_id)) == list(range(1, 12))
+        assert any("can't be reached" in problem or "not answer" in problem for problem in log.problems)
+
+    def test_replies_lost_and_busy(
+        self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
+    ) -> None:
+        busy = says("429 Too Many Requests")
+        with keeping(Log(far, ticket_id, settle=3)) as log:
+            line.faults.extend(
+                [
+                    ("/c", reply_lost),
+                    ("/c", busy),
+                    ("/c", dropped),
+                    ("/attachments", dropped),
+                    ("/c", reply_cut),
+                ]
+            )
+            log.add(STARTED, Progress(text="a"), TAKEN, Progress(text="b"), TAKEN)
+            assert log.outbox.flush(40)
+        assert not line.faults
+        assert told(transcript_of(running, ticket_id)) == [1, 2, 3, 4, 5]
+
+    def test_post_taken_after_the_time_to_settle_is_told(
+        self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
+    ) -> None:
+        """What nothing can prevent: it stands twice, and that is told."""
+        release = threading.Event()
+        with keeping(Log(far, ticket_id, settle=1)) as log:
+            line.faults.append(("/correspond", held(release)))
+            log.add(Progress(text="a"))
+            until(lambda: told(transcript_of(running, ticket_id)) == [1])
+            release.set()
+            until(lambda: told(transcript_of(running, ticket_id)) == [1, 1])
+            log.add(TAKEN)
+            assert log.outbox.flush(20)
+        assert told(transcript_of(running, ticket_id)) == [1, 1, 2]
+        assert log.problems[-1].endswith("taken late: [1]")
