@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from remediate.cli.options import Settings, pass_settings
@@ -52,12 +54,21 @@ def status(settings: Settings) -> int:
 @click.argument("subject")
 @click.option("--priority", type=click.Choice(["urgent", "high", "normal", "low"]), default="normal")
 @click.option("--text", default="", help="What the customer writes.")
-def ticket(subject: str, priority: str, text: str) -> None:
+def ticket(subject: str, priority: Literal["urgent", "high", "normal", "low"], text: str) -> None:
     """Open a change request in the lab's ticket server, as its customer; prints the number."""
     from remediate.lab.rt import RequestTracker
 
     made = RequestTracker().create_change(subject, text or subject, "customer@lab.example", priority)
     click.echo(made)
+
+
+@lab.command("approve")
+@click.argument("ticket", type=int)
+def approve(ticket: int) -> None:
+    """Approve a change request in the lab's ticket server, as its change manager."""
+    from remediate.lab.rt import RequestTracker
+
+    RequestTracker().approve(ticket)
 
 
 def _table(settings: Settings) -> int:

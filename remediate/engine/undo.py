@@ -58,7 +58,7 @@ def _complete(state: RunState, name: str) -> bool:
     return all(
         step_done(step, state.cell(i, name))
         for i, step in enumerate(state.plan.steps)
-        if name in step.targets
+        if name in step.target_set
     )
 
 
@@ -93,12 +93,13 @@ def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Acti
     next_step = {n: index for n, _ in rolling if (index := _next(state, n)) is not None}
     if not next_step:
         return []
-    front = max((state.targets[n].wave, index) for n, index in next_step.items())
+    order = state.plan.undo_order
+    front = max((state.targets[n].wave, -order.index(index)) for n, index in next_step.items())
     found: list[Action] = []
     together: dict[tuple[int, int], list[str]] = defaultdict(list)
     since: dict[tuple[int, int], float] = {}
     for name, index in next_step.items():
-        if (state.targets[name].wave, index) != front or name in busy:
+        if (state.targets[name].wave, -order.index(index)) != front or name in busy:
             continue
         cell = state.cell(index, name)
         if stuck := _stuck(state, index, name, cell, now):
@@ -108,9 +109,7 @@ def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Acti
         elif Phase.INTENDED not in (cell.phase, cell.undo):
             key = (index, cell.undo_attempt + 1)
             together[key].append(name)
-            since[key] = max(
-                since.get(key, 0.0), cell.at + (backoff(cell.undo_tries) if cell.undo_tries else 0)
-            )
+            since[key] = max(since.get(key, 0.0), _undo_due(state.targets[name], cell))
     for (index, attempt), names in together.items():
         found.append(Undo(state.plan.steps[index].id, tuple(names), attempt, since[index, attempt]))
     return found
@@ -128,7 +127,7 @@ def probe(state: RunState, index: int, name: str, cell: Cell) -> Probe:
 
 
 def _next(state: RunState, name: str) -> int | None:
-    for index in reversed(range(len(state.plan.steps))):
+    for index in state.plan.undo_order:
         cell = state.cells.get((index, name))
         if cell is not None and _needs_undo(state, index, name, cell):
             return index
@@ -139,12 +138,15 @@ def _needs_undo(state: RunState, index: int, name: str, cell: Cell) -> bool:
     step = state.plan.steps[index]
     if not has_effect(step.role) or not cell.begun or cell.undo is Phase.OK:
         return False
-    if step.role is Role.BACKUP and cell.phase is not Phase.INTENDED:
+    if cell.phase in (Phase.INTENDED, Phase.DOUBT):
+        # Whatever undoes it, first it has to be known that the attempt is over, and what it left.
+        return True
+    if step.role is Role.BACKUP:
         return any(
             (other := state.cells.get((state.plan.step_index[p], name))) is not None and other.begun
             for p in step.protects
         )
-    return True
+    return step.undoable or step.irreversible is not None
 
 
 def _stuck(state: RunState, index: int, name: str, cell: Cell, now: float) -> str:

@@ -60,6 +60,8 @@ class PlannedStep(Frozen):
     """Of a backup: the change steps that its undo takes back."""
     checks: tuple[PlannedCheck, ...] = ()
     irreversible: str | None = None
+    undoable: bool = False
+    """Whether its own undo puts the old state back; else a backup does, or nothing."""
     retries: int = 0
     estimate: Estimate = Estimate()
     observed: dict[str, State] = {}
@@ -129,6 +131,20 @@ class Plan(Frozen):
     def step_index(self) -> dict[str, int]:
         """Position of each step by its id."""
         return {s.id: i for i, s in enumerate(self.steps)}
+
+    @cached_property
+    def undo_order(self) -> tuple[int, ...]:
+        """Positions of all steps in the order in which they are undone: last step first.
+
+        A backup stands at the front of the plan, but it restores where the first step stood that it protects:
+        a host goes back into its pool only after what was wrong with it is restored.
+        """
+
+        def place(index: int) -> tuple[int, int]:
+            protected = [self.step_index[p] for p in self.steps[index].protects if p in self.step_index]
+            return (min(protected), 0) if protected else (index, 1)
+
+        return tuple(sorted(range(len(self.steps)), key=place, reverse=True))
 
     def original(self, target: str) -> State:
         """All facts read about one target while planning."""

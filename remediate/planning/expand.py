@@ -36,6 +36,7 @@ class Draft:
             protects=tuple(self.protects),
             checks=tuple(planned_check(c) for c in step.verify),
             irreversible=step.irreversible,
+            undoable=step.undoable,
             retries=step.retries,
             estimate=step.estimate or step.default_estimate,
         )

@@ -149,7 +149,7 @@ def rollback(plan: Plan) -> Iterator[Block]:
         "A step or verification that fails is retried only where that is safe; then its target is undone at"
         f" once, newest step first, and read back. {stops} {SCOPES[plan.rollback]}"
     )
-    path = [_reverse(plan, number) for number in range(len(plan.steps), 0, -1)]
+    path = [_reverse(plan, index + 1) for index in plan.undo_order]
     yield Bullets(tuple(line for line in path if line) or ("Nothing has to be undone.",))
     yield Paragraph(
         f"Undoing everything is expected to take {duration_text(budget(plan).undo)}, and is permitted at any"
@@ -167,6 +167,6 @@ def _reverse(plan: Plan, number: int) -> str:
         covered = [str(plan.step_index[i] + 1) for i in step.protects if i in plan.step_index]
         what = f"steps {', '.join(covered)}" if len(covered) > 1 else f"step {''.join(covered)}"
         return f"Backup {number}, “{step.title}”, is restored and takes back {what}{takes}"
-    if step.role is Role.CHANGE and not _backups(plan, step):
+    if step.role is Role.CHANGE and step.undoable:
         return f"Step {number}, “{step.title}”, is undone by itself{takes}"
     return ""

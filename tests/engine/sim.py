@@ -290,6 +290,7 @@ def make_plan(
             estimate=estimate,
             observed={n: {keys[i - 1]: "old"} for n in names},
             irreversible=irreversible if i == 1 else None,
+            undoable=True,
         )
         for i in range(1, changes + 1)
     ]

@@ -61,6 +61,30 @@ def test_the_failing_step_itself_is_undone() -> None:
     assert undone == {"s2-change", "s1-backup"}
 
 
+def test_a_backup_restores_where_its_step_stood_not_at_the_end() -> None:
+    """Drain, patch (protected by a backup), return: the host is whole before it takes traffic again."""
+    plan = make_plan(targets=1, changes=3)
+    backup, drain, patch, back = plan.steps
+    backup = backup.model_copy(update={"protects": (patch.id,), "observed": patch.observed})
+    patch = patch.model_copy(update={"undoable": False})
+    sim = Sim(plan.model_copy(update={"steps": (backup, drain, patch, back)}))
+    sim.world.faults[back.id, "t1"] = ["fail"]
+    plain = sim.world.undo
+
+    def undo(step, jobs):  # type: ignore[no-untyped-def]
+        if step != backup.id:
+            for job in jobs:
+                sim.world.facts[job.target].update(job.before)
+        return plain(step, jobs)
+
+    sim.world.undo = undo  # type: ignore[method-assign]
+    assert sim.process() is Exit.ROLLED_BACK
+    undone = [
+        e.body.step for e in sim.journal.events if isinstance(e.body, Intent) and e.body.verb is Verb.UNDO
+    ]
+    assert undone == [back.id, backup.id, drain.id]
+
+
 def test_the_failure_budget_is_cumulative() -> None:
     sim = Sim(make_plan(targets=6, wave=2, budget=1))
     sim.world.faults["s2-change", "t1"] = ["fail"]
