@@ -311,12 +311,7 @@ def step_type(kind: str) -> type[Step]:
     Raises:
         InputError: nothing with this kind is installed.
     """
-    try:
-        return _STEPS[kind]
-    except KeyError:
-        raise InputError(
-            f"no step type {kind!r} is installed", "install the package that provides it, or plan again"
-        ) from None
+    return _look_up(_STEPS, kind, "step type")
 
 
 def check_type(kind: str) -> type[Check]:
@@ -325,9 +320,12 @@ def check_type(kind: str) -> type[Check]:
     Raises:
         InputError: nothing with this kind is installed.
     """
-    try:
-        return _CHECKS[kind]
-    except KeyError:
+    return _look_up(_CHECKS, kind, "check")
+
+
+def _look_up(registry: dict[str, type[T]], kind: str, what: str) -> type[T]:
+    if kind not in registry:
         raise InputError(
-            f"no check {kind!r} is installed", "install the package that provides it, or plan again"
-        ) from None
+            f"no {what} {kind!r} is installed", "install the package that provides it, or plan again"
+        )
+    return registry[kind]

@@ -175,7 +175,7 @@ class World:
             if planned.role is Role.BACKUP:
                 self.backups[step, job.target] = self.observe(step, job.target)
             else:
-                self.facts[job.target].update({k: f"{step}" for k in planned.observed[job.target]})
+                self.facts[job.target].update(dict.fromkeys(planned.observed[job.target], f"{step}"))
 
         if fault == "crash-before":
             raise Crash
