@@ -154,8 +154,8 @@ def _outcome(body: Outcome) -> str:
     text = result.summary or result.detail
     match result.status:
         case Status.OK:
-            changed = "" if result.changed else ", nothing to change"
-            return f"{_DONE[body.verb]} in {took}{changed}{f': {text}' if text else ''}"
+            nothing = "" if result.changed else ", nothing to change"
+            return f"{_DONE[body.verb]} in {took}{f': {text}' if text else nothing}"
         case Status.FAILED:
             return f"{_SUBJECT[body.verb]}failed after {took}{f': {text}' if text else ''}"
         case Status.IN_DOUBT:
