@@ -37,6 +37,11 @@ class Task:
     output: str = ""
     diffs: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Its name, and its module if the name does not tell."""
+        return self.name if self.name == self.action else f"{self.name} ({self.action})"
+
 
 @dataclass(slots=True)
 class Host:

@@ -108,7 +108,7 @@ def _took_effect(host: Host) -> bool:
 
 def _failure(host: Host) -> str:
     task = _failed(host)
-    return f"task {task.name!r} ({task.action}) failed: {task.message}" if task else "a task failed"
+    return f"task {task.title} failed: {task.message}" if task else "a task failed"
 
 
 def _failed(host: Host) -> Task | None:

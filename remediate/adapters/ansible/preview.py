@@ -31,11 +31,11 @@ def render(recording: Recording, name: str) -> str:
 def _task(task: Task) -> Iterator[str]:
     match task.status:
         case TaskStatus.CHANGED:
-            yield f"# would change: {task.name} ({task.action})"
+            yield f"# would change: {task.title}"
             for diff in task.diffs:
                 yield from _diff(diff)
         case TaskStatus.FAILED | TaskStatus.UNREACHABLE:
-            yield f"# fails in check mode: {task.name} ({task.action}): {task.message}"
+            yield f"# fails in check mode: {task.title}: {task.message}"
             yield "#   what comes after it can't be told beforehand"
         case TaskStatus.IGNORED | TaskStatus.OK | TaskStatus.SKIPPED:
             return

@@ -65,6 +65,22 @@ def test_apply_confirm_probe(lab: World) -> None:
         assert step.probe(context).verdict is Verdict.APPLIED
 
 
+def test_one_host_fails_and_the_other_goes_on(lab: World) -> None:
+    stop = "  - ansible.builtin.fail: {msg: not here}\n    when: inventory_hostname == 'web3'\n"
+    tail = f"  - name: close it\n    ansible.builtin.file: {{path: {FILE}, mode: '0600'}}\n"
+    step = Playbook(lab.write(WRITE + stop + tail), vars={"text": "new"}, watch=WATCH)
+    found = step.apply_many(lab.contexts())
+    assert {n: (r.status, r.changed) for n, r in found.items()} == {
+        "web2": (Status.OK, True),
+        "web3": (Status.FAILED, True),
+    }
+    assert found["web3"].summary == "task ansible.builtin.fail failed: not here"
+    assert "file:" + FILE in step.observe(lab.contexts("web3")[0])
+    for context in lab.contexts(before={f"file:{FILE}": {"kind": "absent"}}):
+        expected = {"web2": Verdict.APPLIED, "web3": Verdict.UNKNOWN}[context.target.name]
+        assert step.probe(context).verdict is expected
+
+
 def test_preview_changes_nothing_and_shows_the_difference(lab: World) -> None:
     step = Playbook(lab.write(WRITE), vars={"text": "new"}, watch=WATCH)
     contexts = lab.contexts()

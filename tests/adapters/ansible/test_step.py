@@ -65,6 +65,12 @@ def nothing_left(*unchecked: str) -> Recording:
     return found
 
 
+def too_large() -> Recording:
+    return record(
+        begin("a"), event("runner_on_ok", "a", res={}), end("a"), stats(ok={"a": 1}, changed={"a": 1})
+    )
+
+
 def lost() -> Recording:
     return record(begin("a"), unreachable("a", DROPPED), stats(dark={"a": 1}))
 
@@ -75,6 +81,7 @@ PROBES = {
     "facts as before, may not be repeated": (WATCH, False, OLD, None, Verdict.NOT_APPLIED),
     "nothing left to do": (WATCH, True, NEW, nothing_left(), Verdict.APPLIED),
     "something left to do": (WATCH, True, NEW, would_change(), Verdict.PARTIAL),
+    "something that is too large to be told": (WATCH, True, NEW, too_large(), Verdict.PARTIAL),
     "something that nobody can tell": (WATCH, True, NEW, nothing_left("migrate"), Verdict.PARTIAL),
     "changed, may not be repeated": (WATCH, False, NEW, None, Verdict.UNKNOWN),
     "nothing watched, nothing left to do": (Watch(), True, {}, nothing_left(), Verdict.APPLIED),
@@ -107,6 +114,7 @@ def test_probe(here: World, scripted: Callable[..., None], case: str) -> None:
         (nothing_left(), True, "nothing"),
         (nothing_left("migrate"), True, "nothing; 1 tasks can't be told in check mode"),
         (would_change(), False, "would change: write"),
+        (too_large(), False, "too large"),
         (lost(), False, "lost the connection"),
         (record(begin("a")), False, "without a final status"),
         (record({"event": "error", "stdout": "[ERROR]: boom"}), False, "nothing ran"),
