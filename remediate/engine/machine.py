@@ -73,7 +73,7 @@ def _settle(state: RunState, now: float, forward_over: bool, busy: Container[str
 
 def _without_reading(state: RunState, name: str, target: TargetState, now: float) -> Settled | None:
     """A target's end, where the journal alone proves it, or where nobody can read it."""
-    if not target.touched:
+    if not target.touched and (target.rolling or state.stopping):
         evidence = "no step of this run was begun on it"
         evidence += f" ({target.failure})" if target.failure else ""
         return Settled(target=name, final=Final.ORIGINAL, evidence=evidence)

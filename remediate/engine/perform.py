@@ -57,6 +57,7 @@ class Performer:
         clock: epoch seconds.
         compare: readable difference of two states, empty if they are equal.
         forward: whether a target may still go forward; asked just before its intent.
+        scrub: takes secrets out of what an exception says.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Performer:
         clock: Callable[[], float],
         compare: Callable[[State, State], str],
         forward: Callable[[str], bool],
+        scrub: Callable[[str], str] = str,
     ) -> None:
-        self._forward = forward
+        self._forward, self._scrub = forward, scrub
         self._plan, self._port, self._record, self._post = plan, port, record, post
         self._each, self._clock, self._compare = each, clock, compare
 
@@ -79,7 +81,7 @@ class Performer:
         try:
             difference = self._drift(job.known, self._port.inspect(job.target))
         except Exception as error:
-            difference = f"it can't be read: {_words(error)}"
+            difference = f"it can't be read: {self._say(error)}"
         return [Inspected(wave=wave, target=job.target, ok=not difference, difference=difference)]
 
     def apply(self, step: str, jobs: Sequence[Job]) -> list[Body]:
@@ -107,7 +109,7 @@ class Performer:
         held: list[Body] = []
         for job, seen in zip(jobs, self._observe(step, jobs), strict=True):
             if isinstance(seen, Exception):
-                held.append(self._held(Verb.APPLY, step, job, f"it can't be read: {_words(seen)}"))
+                held.append(self._held(Verb.APPLY, step, job, f"it can't be read: {self._say(seen)}"))
             elif difference := self._drift(job.known, seen):
                 held.append(self._held(Verb.APPLY, step, job, difference))
             else:
@@ -126,7 +128,9 @@ class Performer:
         try:
             results = effect(step, jobs)
         except Exception as error:
-            results = {j.target: failure(error) for j in jobs}
+            bad = failure(error)
+            bad = bad.model_copy(update={"summary": self._scrub(bad.summary)})
+            results = {j.target: bad for j in jobs}
         took = self._clock() - began
         missing = Result(status=Status.IN_DOUBT, summary="no word of it came back")
         known = [results.get(j.target, missing) for j in jobs]
@@ -141,7 +145,7 @@ class Performer:
     ) -> Outcome:
         if isinstance(after, Exception):
             # Without a read of what it left, nobody could undo it safely: that is doubt, whatever it said.
-            text = f"{result.summary or result.status.value}; then it can't be read: {_words(after)}"
+            text = f"{result.summary or result.status.value}; then it can't be read: {self._say(after)}"
             result = result.model_copy(update={"status": Status.IN_DOUBT, "summary": text})
         elif verb is Verb.UNDO and result.status is Status.OK and (left := self._left(step, job, after)):
             update = {"status": Status.FAILED, "summary": f"not restored: {left}"}
@@ -169,7 +173,7 @@ class Performer:
         try:
             results = self._port.verify(step, jobs)
         except Exception as error:
-            bad = CheckResult(title="verification", ok=False, expected="an answer", actual=_words(error))
+            bad = CheckResult(title="verification", ok=False, expected="an answer", actual=self._say(error))
             results = {j.target: (bad,) for j in jobs}
         took = round(self._clock() - began, 3)
         none = (CheckResult(title="verification", ok=False, expected="an answer", actual="none"),)
@@ -195,7 +199,7 @@ class Performer:
                 after = self._port.observe(step, job.target)
                 verdict, evidence = found.verdict, found.evidence
         except Exception as error:
-            verdict, evidence, after = Verdict.UNKNOWN, _words(error), None
+            verdict, evidence, after = Verdict.UNKNOWN, self._say(error), None
         return [
             Probed(
                 verb=Verb.APPLY,
@@ -215,7 +219,7 @@ class Performer:
         held: list[Body] = []
         for job, seen in zip(jobs, self._quiet(step, jobs), strict=True):
             if isinstance(seen, Exception):
-                held.append(Unread(target=job.target, why=_words(seen)))
+                held.append(Unread(target=job.target, why=self._say(seen)))
             elif difference := self._foreign(job, seen):
                 held.append(self._held(Verb.UNDO, step, job, difference))
             else:
@@ -243,7 +247,7 @@ class Performer:
             state = self._port.read_back(job.target)
             results = self._port.accept(job.target) if final is Final.NEW else ()
         except Exception as error:
-            return [Unread(target=job.target, why=_words(error))]
+            return [Unread(target=job.target, why=self._say(error))]
         expected = job.known if final is Final.NEW else job.original
         difference = self._drift(expected, state)
         bad = [r for r in results if not r.ok]
@@ -274,6 +278,9 @@ class Performer:
         strange = {k: v for k, v in seen.items() if v not in (job.known.get(k), job.before.get(k))}
         return self._compare({k: job.known.get(k) for k in strange}, strange)
 
+    def _say(self, error: Exception) -> str:
+        return self._scrub(words(error))
+
     @staticmethod
     def _intent(verb: Verb, step: str, job: Job, before: State) -> Intent:
         return Intent(verb=verb, step=step, target=job.target, attempt=job.attempt, before=before)
@@ -290,10 +297,11 @@ def _with_data(job: Job, result: Result) -> Job:
 def failure(error: Exception) -> Result:
     """A result from an exception. Only `StepFailed` says that the attempt ended; all else is doubt."""
     status = Status.FAILED if isinstance(error, StepFailed) else Status.IN_DOUBT
-    return Result(status=status, summary=_words(error))
+    return Result(status=status, summary=words(error))
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """An error in words; one that ends the run goes on up instead."""
     if isinstance(error, _FATAL):
         raise error
     text = error.problem if isinstance(error, RemediateError) else f"{type(error).__name__}: {error}"

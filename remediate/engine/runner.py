@@ -132,6 +132,7 @@ class Runner:
         interrupted: asked often; true after Ctrl-C.
         heartbeat: called about twice a second; keeps the lease. Raises `StaleLease` when it is lost.
         progress_every: seconds between progress updates for the customer.
+        scrub: takes secrets out of text that goes into the journal.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class Runner:
         interrupted: Callable[[], bool] = lambda: False,
         heartbeat: Callable[[], None] = lambda: None,
         progress_every: float = 7200.0,
+        scrub: Callable[[str], str] = str,
     ) -> None:
         self._plan, self._state, self._port = plan, state, port
         self._recorder, self._inbox, self._pool, self._clock = recorder, inbox, pool, clock

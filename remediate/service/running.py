@@ -253,9 +253,10 @@ class _Execution:
         try:
             writer.record(*first)
             runner = Runner(
-                plan, state, port, writer, inbox, pool, project.clock, difference,
+                plan, state, port, writer, inbox, pool, project.clock,
+                lambda expected, actual: project.scrub(difference(expected, actual)),
                 observe=self._observed, interrupted=self._screen.interrupted, heartbeat=self._heartbeat,
-                progress_every=plan.ticket.priority.progress_every.total_seconds(),
+                progress_every=plan.ticket.priority.progress_every.total_seconds(), scrub=project.scrub,
             )  # fmt: skip
             code = runner.run()
         except JournalUnwritable as error:

@@ -10,7 +10,7 @@ from remediate.errors import Exit
 from remediate.model.change import Window
 from remediate.model.event import Final, Intent, RollbackStarted, Verb
 from remediate.model.runbook import Scope
-from remediate.model.step import Estimate, StepClass
+from remediate.model.step import Estimate, Role, StepClass
 from tests.engine.sim import START, Crash, Sim, make_plan
 
 
@@ -83,6 +83,14 @@ def test_a_backup_restores_where_its_step_stood_not_at_the_end() -> None:
         e.body.step for e in sim.journal.events if isinstance(e.body, Intent) and e.body.verb is Verb.UNDO
     ]
     assert undone == [back.id, backup.id, drain.id]
+
+
+def test_a_plan_of_checks_alone_ends_verified_new() -> None:
+    plan = make_plan(targets=2, changes=1)
+    check = plan.steps[1].model_copy(update={"role": Role.CHECK, "observed": {"t1": {}, "t2": {}}})
+    sim = Sim(plan.model_copy(update={"steps": (check,)}))
+    assert sim.process() is Exit.VERIFIED_NEW
+    assert sim.world.applied == []
 
 
 def test_the_failure_budget_is_cumulative() -> None:
