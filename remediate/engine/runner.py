@@ -156,7 +156,7 @@ class Runner:
         self._recorder, self._inbox, self._pool, self._clock = recorder, inbox, pool, clock
         self._observe, self._interrupted, self._heartbeat = observe, interrupted, heartbeat
         self._perform = Performer(
-            plan, port, recorder.record, self._later, pool.each, clock, compare, self._forward
+            plan, port, recorder.record, self._later, pool.each, clock, compare, self._forward, scrub
         )
         self._busy: set[str] = set()
         """One action at a time on a target: what is under way may not have an event yet."""
