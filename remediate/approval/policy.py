@@ -36,16 +36,28 @@ class Standing(Frozen):
     """Why the plan may not run whatever else is signed: denials, an expired plan, unreadable envelopes."""
     refusals: tuple[str, ...] = ()
     """Envelopes that don't count, and why."""
+    invalid: tuple[str, ...] = ()
+    """Those of them that don't even verify: damaged, edited, expired, or about another plan."""
     expires: Instant | None = None
     """When the plan or the approvals that it needs run out; set if approved."""
 
     def require(self) -> None:
-        """Raises `Refused` if the plan is blocked, `Waiting` if somebody has yet to approve."""
+        """Raises `Refused` if the plan is blocked, `Waiting` if somebody has yet to approve.
+
+        An approval that was given and does not verify is nothing to wait for: something was changed, or
+        its time is over.
+        """
         if self.blocked:
             raise Refused(
                 "the plan is not approved: " + "; ".join(self.blocked),
                 "settle that, or plan again",
                 self.blocked + self.refusals,
+            )
+        if self.missing and self.invalid:
+            raise Refused(
+                "the plan's approval does not hold: " + "; ".join(self.invalid + self.missing),
+                "find out what was changed, then have the plan approved again",
+                self.invalid + self.missing,
             )
         if self.missing:
             raise Waiting("; ".join((*self.missing, *self.refusals)), "remediate approve FILE --key KEY")
@@ -70,15 +82,14 @@ def evaluate(
     Raises:
         Refused: the allowed signers can't be read.
     """
-    verified, refusals, blocked = _verified(plan, chain(revocations, envelopes), config, now)
+    verified, invalid, blocked = _verified(plan, chain(revocations, envelopes), config, now)
     rules = _rules(plan, config)
     excluded, unknown = _four_eyes(plan, runner, config)
     denials, approvals = _timeline(verified, {rule.role for _, rule in rules})
     blocked += [*unknown, *denials]
     if plan.expires <= now:
         blocked.append(f"the plan expired ({plan.expires:%Y-%m-%d %H:%M} UTC)")
-    counted, doubles = _different_people(approvals, excluded, rules)
-    refusals += doubles
+    counted, others = _different_people(approvals, excluded, rules)
     missing = [text for what, rule in rules if (text := _missing(what, rule, counted, excluded, config))]
     approved = not blocked and not missing
     return Standing(
@@ -87,7 +98,8 @@ def evaluate(
         approvals=tuple(counted),
         missing=tuple(missing),
         blocked=tuple(blocked),
-        refusals=tuple(refusals),
+        refusals=(*invalid, *others),
+        invalid=tuple(invalid),
         expires=min(plan.expires, *(_until(rule, counted) for _, rule in rules)) if approved else None,
     )
 

@@ -85,6 +85,12 @@ def check_plan(envelope: Envelope, plan: Plan, where: str) -> None:
     """Raises `Refused` unless the envelope is about exactly this plan."""
     payload = envelope.payload
     if (payload.plan, payload.plan_size, payload.plan_id) != (plan.digest, len(plan.data), plan.id):
+        if payload.plan_id == plan.id:
+            raise Refused(
+                f"{where}: the plan was changed after it was signed ({payload.plan[:12]}…, now"
+                f" {plan.digest[:12]}…)",
+                "find out who changed it, and plan again",
+            )
         raise Refused(
             f"{where}: is about another plan ({payload.plan_id}, {payload.plan[:12]}…), not about {plan.id}"
             f" ({plan.digest[:12]}…)",

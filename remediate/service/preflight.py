@@ -34,6 +34,9 @@ def check(project: Project, plan: Plan, file: Path) -> Standing:
     found = standing(project, plan, file, project.my_logins)
     reasons = [*_artefacts(project, plan), *_inventory(project, plan), *_time(project, plan)]
     reasons += [*_machine(project, plan), *found.blocked]
+    if found.missing and found.invalid:
+        # An approval that was given and does not verify is nothing to wait for.
+        reasons += [*found.invalid, *found.missing]
     if reasons:
         raise Refused(
             "the run may not start, and nothing was touched:\n  " + "\n  ".join(reasons),

@@ -168,6 +168,30 @@ def test_a_denial_outlives_its_key(world: World) -> None:
     assert "bob@example.org" in standing.blocked[0]
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"inventory": "elsewhere"}, "the plan was changed after it was signed"),
+        ({"id": "p-2"}, "another plan"),
+    ],
+)
+def test_an_approval_that_does_not_hold_is_refused_not_waited_for(
+    world: World, change: dict[str, str], why: str
+) -> None:
+    standing = world.evaluate(world.sign("ann"), plan=make_plan(**change))
+    assert why in standing.invalid[0]
+    with pytest.raises(Refused, match=why):
+        standing.require()
+    again = make_plan(**change)
+    assert world.evaluate(world.sign("ann"), world.sign("bob", plan=again), plan=again).approved
+
+
+def test_a_valid_approval_that_does_not_count_is_waited_for(world: World) -> None:
+    plan = make_plan(author="ann")
+    with pytest.raises(Waiting, match="ann made the plan"):
+        world.evaluate(world.sign("ann", plan=plan), plan=plan).require()
+
+
 def test_a_denial_of_another_plan_is_none_of_this(world: World) -> None:
     standing = world.evaluate(world.sign("ann"), world.sign("bob", Decision.DENY, plan=make_plan(id="old")))
     assert standing.approved
