@@ -28,6 +28,10 @@ OPTIONS = (
 LEFTOVERS = (".dpkg-dist", ".dpkg-old", ".dpkg-new", ".dpkg-tmp")
 
 
+#: Ends what a killed dpkg left half-way.
+SETTLE = ["dpkg", *_KEEP, "--configure", "--pending"]
+
+
 def install(name: str, version: str) -> list[str]:
     """Bring one package to one version."""
     return ["apt-get", *OPTIONS, "install", "--", f"{name}={version}"]

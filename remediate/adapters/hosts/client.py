@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remediate.adapters.hosts.access import Access, access
 from remediate.adapters.hosts.errors import Unreachable
-from remediate.adapters.hosts.keys import file_key, named, package_key, service_key
 from remediate.adapters.hosts.local import LocalPipe
+from remediate.adapters.hosts.reading import PART, SLACK, HostReader
 from remediate.adapters.hosts.session import Answer, Session
-from remediate.adapters.hosts.values import (
-    Change,
-    Deb,
-    Entry,
-    Found,
-    Grabbed,
-    JobState,
-    JobStatus,
-    Outcome,
-    Pending,
-    Process,
-    outcome,
-)
-from remediate.errors import InDoubt, InputError, StepFailed
-from remediate.model.base import State, sha256
-from remediate.model.step import Context
+from remediate.adapters.hosts.values import JobState, JobStatus, Outcome, Pending, Process, outcome
+from remediate.errors import InDoubt, InputError
+from remediate.model.base import sha256
+from remediate.model.step import Clients, Context
 from remediate.model.target import Target
 
 _NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$")
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
-#: Bytes in one request or answer; a longer file travels in parts.
-PART = 4 << 20
-#: Contents that come along with one look at many files.
-ROOM = 8 << 20
 #: So long one request waits for a job before the next one asks again; a dead path shows soon after.
 _TURN = 10.0
 _PAUSE = 0.05
-#: What a request may take beyond its own work: the way there and back, and a busy host.
-_SLACK = 15.0
-#: Deadlines of one request that looks, that simulates, that changes; never more than the context's timeout.
-_LOOK = 60.0
-_SIMULATE = 180.0
-_FETCH = 900.0
+#: Deadline of one request that changes something.
 _PUT = 120.0
 
 
@@ -61,127 +39,33 @@ def connect(context: Context, peer: Target | None = None) -> HostClient:
 
     def open_() -> Session:
         try:
-            return open_session(access(target))
+            return open_session(access(target), context.clients)
         except InputError as error:
             # In the middle of a run that is no question for a user any more: nothing was done.
             raise Unreachable(error.problem, error.advice) from None
 
     session = context.clients.get(key, open_, Session.close)
-    if session.broken:
+    if not session.usable():
         context.clients.drop(key)
         session = context.clients.get(key, open_, Session.close)
     return HostClient(session, context.timeout)
 
 
-def open_session(way: Access) -> Session:
-    """A new agent on the host."""
+def open_session(way: Access, clients: Clients) -> Session:
+    """A new agent on the host; a host in between is connected to once, for all that lie behind it."""
     if way.connection == "local":
         return Session(way, LocalPipe(way))
-    from remediate.adapters.hosts.ssh import SshPipe
+    from remediate.adapters.hosts.ssh import SshPipe, gateway
 
-    return Session(way, SshPipe(way))
+    return Session(way, SshPipe(way, gateway(way, clients)))
 
 
-class HostClient:
-    """A host. When the connection fails, calls that read raise `Unreachable`, those that change `InDoubt`."""
-
-    def __init__(self, session: Session, timeout: float) -> None:
-        self.session = session
-        self.timeout = timeout
-
-    @property
-    def boot(self) -> str:
-        """Changes with every boot of the host."""
-        return self.session.boot
-
-    def _read(self, op: str, seconds: float | None = None, **fields: Any) -> Answer:
-        wait = seconds or min(self.timeout, _LOOK)
-        return self.session.ask(op, effect=False, seconds=wait, fields=fields)
+class HostClient(HostReader):
+    """A host. A call that changes something raises `InDoubt` when the connection fails after it was sent."""
 
     def _change(self, op: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> Answer:
         wait = seconds or min(self.timeout, _PUT)
         return self.session.ask(op, effect=True, seconds=wait, payload=payload, fields=fields)
-
-    # -- reading --
-
-    def facts(self, keys: Iterable[str]) -> State:
-        """Facts by key (``file:``, ``package:``, ``service:``), in one round trip."""
-        return self.find(keys).facts
-
-    def find(
-        self, keys: Iterable[str], packages: Mapping[str, str] | None = None, options: Sequence[str] = ()
-    ) -> Found:
-        """Facts, and for ``packages`` (name → version) what apt would change, with facts about all of that.
-
-        Args:
-            keys: as for `facts`.
-            packages: versions that apt is to reach, in a simulation.
-            options: of apt-get, as for the real thing.
-        """
-        wanted = list(keys)
-        fields = self._read(
-            "facts",
-            _SIMULATE if packages else None,
-            files=named(wanted, "file"),
-            packages=named(wanted, "package"),
-            services=named(wanted, "service"),
-            simulate=dict(packages or {}),
-            options=list(options),
-        ).fields
-        facts: State = {file_key(path): _clean(fact) for path, fact in fields["files"].items()}
-        facts |= {package_key(name): fact for name, fact in fields["packages"].items()}
-        facts |= {service_key(name): fact for name, fact in fields["services"].items()}
-        changes = tuple(Change(**change) for change in fields["changes"])
-        return Found(facts, changes, tuple(fields["conffiles"]))
-
-    def grab(self, paths: Sequence[str], room: int = ROOM) -> tuple[Grabbed, ...]:
-        """What is at these paths with everything below; contents come along until ``room`` bytes are full."""
-        answer = self._read("grab", paths=list(paths), room=room)
-        return tuple(
-            Grabbed(one["path"], _clean(one["fact"]), _entries(one["entries"], answer.payload))
-            for one in answer.fields["found"]
-        )
-
-    def read(self, path: str, limit: int = 64 << 20) -> bytes:
-        """The content of a regular file.
-
-        Raises:
-            StepFailed: it is absent, no regular file, or longer than ``limit`` bytes.
-        """
-        content = bytearray()
-        while True:
-            part = self._read("read", path=path, offset=len(content), length=PART).payload
-            content += part
-            if len(content) > limit:
-                raise StepFailed(f"{self.session.name}: {path} is longer than {limit} bytes")
-            if len(part) < PART:
-                return bytes(content)
-
-    @contextmanager
-    def debs(self, wanted: Iterable[tuple[str, str, str]]) -> Iterator[tuple[Deb, ...]]:
-        """Package files (name, version, architecture or ""), fetched by the host; there for the block.
-
-        Raises:
-            StepFailed: one can't be had, or is damaged.
-        """
-        fields = self._read("fetch", _FETCH, wanted=[list(one) for one in wanted]).fields
-        try:
-            yield tuple(Deb(**{**one, "conffiles": tuple(one["conffiles"])}) for one in fields["debs"])
-        finally:
-            # The agent would do it at its end as well.
-            with suppress(StepFailed):
-                self._read("discard", folder=fields["folder"])
-
-    def query(
-        self, argv: Sequence[str], seconds: float = 60.0, env: Mapping[str, str] | None = None
-    ) -> Outcome:
-        """Run a command that only reads. It is ended after ``seconds``."""
-        fields = self._read(
-            "query", seconds + _SLACK, argv=list(argv), env=dict(env or {}), limit=seconds
-        ).fields
-        return outcome(tuple(argv), fields)
-
-    # -- changing --
 
     def write(
         self,
@@ -229,6 +113,10 @@ class HostClient:
         """Remove a file, a link or an empty directory; absent is fine."""
         self._change("remove", path=path)
 
+    def make_parents(self, path: str) -> None:
+        """Make the directories above ``path`` that are missing: root's own, 0755."""
+        self._change("parents", path=path)
+
     def place(self, path: str, fact: Mapping[str, Any], mtime: int) -> None:
         """Make a directory or symbolic link exactly as ``fact`` says."""
         self._change("place", path=path, fact=dict(fact), mtime=mtime)
@@ -261,7 +149,7 @@ class HostClient:
         job = job_name(name or token)
         fields = self._change(
             "launch",
-            seconds=_TURN + _SLACK,
+            seconds=_TURN + SLACK,
             wait=min(_TURN, limit),
             name=job,
             token=token,
@@ -271,7 +159,7 @@ class HostClient:
             again=again,
         ).fields
         # The host ends it at its limit, with a grace of its own; only then is something wrong.
-        deadline = time.monotonic() + limit + 4 * _SLACK
+        deadline = time.monotonic() + limit + 4 * SLACK
         while fields["state"] == JobState.RUNNING and time.monotonic() < deadline:
             # An early answer: another thread asked something. Two who wait must not chase each other.
             time.sleep(_PAUSE)
@@ -282,7 +170,7 @@ class HostClient:
 
     def _wait(self, job: str, what: str) -> dict[str, Any]:
         try:
-            return self._change("wait", seconds=_TURN + _SLACK, name=job, limit=_TURN).fields
+            return self._change("wait", seconds=_TURN + SLACK, name=job, limit=_TURN).fields
         except Unreachable as error:
             # Not being able to ask about a job that was begun is another thing than not having begun it.
             raise InDoubt(f"{what} was begun and its end was not seen: {error.problem}") from None
@@ -313,7 +201,7 @@ class HostClient:
             grace: seconds between asking them to end and forcing them.
             limit: seconds after which it is given up.
         """
-        return _processes(self._change("kill", seconds=limit + _SLACK, token=token, grace=grace, limit=limit))
+        return _processes(self._change("kill", seconds=limit + SLACK, token=token, grace=grace, limit=limit))
 
     def forget(self, token: str) -> int:
         """Remove what the host keeps about this attempt's ended jobs."""
@@ -322,12 +210,8 @@ class HostClient:
     def socket(self, path: str, request: bytes, seconds: float = 10.0, *, effect: bool) -> bytes:
         """Send a request to a Unix socket; returns the whole answer."""
         fields = {"path": path, "limit": seconds}
-        wait = seconds + _SLACK
+        wait = seconds + SLACK
         return self.session.ask("socket", effect=effect, seconds=wait, payload=request, fields=fields).payload
-
-    def with_timeout(self, seconds: float) -> HostClient:
-        """The same host with another deadline for each request."""
-        return HostClient(self.session, seconds)
 
 
 def job_name(text: str) -> str:
@@ -335,28 +219,6 @@ def job_name(text: str) -> str:
     if _NAME.match(text):
         return text
     return f"{_NO_NAME.sub('_', text)[:150]}-{sha256(text.encode())[:16]}".lstrip(".")
-
-
-def _entries(shown: Iterable[Mapping[str, Any]], payload: bytes) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(
-            one["path"],
-            one["fact"],
-            one["mtime"],
-            payload[one["at"] : one["at"] + one["fact"]["size"]] if "at" in one else None,
-        )
-        for one in shown
-    )
-
-
-def _clean(fact: dict[str, Any]) -> dict[str, Any]:
-    """A link may lead to a name that is not UTF-8; facts are text."""
-    if "to" in fact:
-        return {
-            **fact,
-            "to": fact["to"].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
-        }
-    return fact
 
 
 def _processes(answer: Answer) -> tuple[Process, ...]:

@@ -86,7 +86,9 @@ class RunCommand(HostStep):
         note_start(context, client, str(context.token))
         outcome = must(client, client.run(argv, str(context.token), seconds=self.timeout))
         return Result(
-            changed=self._changed(outcome), summary=f"{argv[0]} {outcome.ending}", detail=outcome.said
+            changed=self._changed(outcome),
+            summary=f"{argv[0]} {outcome.ending}",
+            detail=clip(outcome.said, 8000),
         )
 
     def _done(self, client: HostClient) -> str:
@@ -129,4 +131,4 @@ class RunCommand(HostStep):
         argv = [rendered(context.target, word) for word in self.undo_with]
         outcome = client.run(argv, str(context.token), name=f"{context.token}.undo", again=True)
         must(client, outcome)
-        return Result(summary=f"{' '.join(argv)} {outcome.ending}", detail=outcome.said)
+        return Result(summary=f"{' '.join(argv)} {outcome.ending}", detail=clip(outcome.said, 8000))

@@ -59,6 +59,10 @@ class LocalPipe:
             raise PipeLost("the agent ended")
         return data
 
+    def alive(self) -> bool:
+        """See `Pipe`."""
+        return self._process.poll() is None
+
     def complaints(self) -> str:
         """See `Pipe`."""
         self._stderr.seek(0)

@@ -9,6 +9,7 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import connect
 from remediate.adapters.hosts.keys import package_key
 from remediate.adapters.hosts.step import HostStep, fact_of, look, must
+from remediate.adapters.hosts.text import clip
 from remediate.model.base import State
 from remediate.model.inputs import DebianPackage, DebianVersion, UnitName
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, Step, StepClass, Verdict
@@ -55,9 +56,13 @@ class Package(HostStep):
         client = connect(context)
         if self._is_there(look(client, package_key(self.name))):
             return Result(changed=False, summary=f"{self.name} {self.version} was installed already")
+        if context.attempts > 1:
+            # A killed attempt leaves dpkg half-way, and apt refuses to work until that is settled.
+            settle = f"{context.token}.configure"
+            client.run(apt.SETTLE, str(context.token), name=settle, env=apt.ENVIRONMENT)
         outcome = client.run(apt.install(self.name, self.version), str(context.token), env=apt.ENVIRONMENT)
         must(client, outcome, "apt's messages say why; `dpkg --audit` on the host shows what is half done")
-        return Result(summary=f"installed {self.name} {self.version}", detail=outcome.said)
+        return Result(summary=f"installed {self.name} {self.version}", detail=clip(outcome.said, 8000))
 
     def confirm(self, context: Context) -> tuple[CheckResult, ...]:
         """dpkg says that it is installed, in this version."""

@@ -26,6 +26,9 @@ class Pipe(Protocol):
             PipeLost: the stream ended, or nothing came before the deadline.
         """
 
+    def alive(self) -> bool:
+        """Whether it looks as if it could still be used; False is certain, True is not."""
+
     def complaints(self) -> str:
         """What the other side wrote to its stderr so far; hostile text, capped."""
 

@@ -114,8 +114,16 @@ class PoolMember(HostStep):
             return Result(changed=False, summary="nothing is known to have been begun")
         if pool.member().admin == before:
             return Result(changed=False, summary=f"{pool.server} is {before}")
-        pool.change(str(before))
+        try:
+            pool.change(str(before))
+        except _TooFew as error:
+            # The way back may not be what takes the last server away, nor may it end here.
+            return Result(changed=False, summary=f"left in the pool: {error.problem}")
         return Result(summary=f"{pool.server} is {before} again")
+
+
+class _TooFew(StepFailed):
+    """Too few servers would be left."""
 
 
 class _Pool:
@@ -158,14 +166,14 @@ class _Pool:
             try:
                 # Somebody else may have done the same at the same time.
                 self._spare(self._admin.members(self.backend))
-            except StepFailed:
+            except _TooFew:
                 self._admin.set(self.backend, self.server, before.admin)
                 raise
 
     def _spare(self, members: dict[str, Member]) -> None:
         others = [m.name for m in members.values() if m.takes_traffic and m.name != self.server]
         if len(others) < self._step.keep:
-            raise StepFailed(
+            raise _TooFew(
                 f"{self.balancer}: without {self.server} only {len(others)} of {len(members)} servers would "
                 f"take the traffic of {self.backend}, and {self._step.keep} must stay",
                 "bring other servers back first, or use smaller waves",

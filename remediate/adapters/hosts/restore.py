@@ -87,19 +87,13 @@ class Restore:
             if path not in goal or goal[path]["fact"]["kind"] != present[path]["kind"]:
                 self.client.remove(path)
                 del present[path]
-        self._parents([path for path in goal if path not in present])
         for path, entry in goal.items():
+            if path not in present:
+                # Nobody asked for the facts of a directory above that went missing with it.
+                self.client.make_parents(path)
             if present.get(path) != entry["fact"]:
                 self._entry(path, entry)
         return [f"restored {file['path']}" for file in wanted]
-
-    def _parents(self, paths: list[str]) -> None:
-        """Directories above that went missing: root's own, 0755, because nobody asked for their facts."""
-        above = sorted({parent for path in paths for parent in _above(path)})
-        facts = self.client.facts(map(file_key, above)) if above else {}
-        for path in above:
-            if _field(facts[file_key(path)], "kind") == "absent":
-                self.client.place(path, _directory("0755"), time.time_ns())
 
     def _entry(self, path: str, entry: dict[str, Any]) -> None:
         fact = entry["fact"]
@@ -139,7 +133,7 @@ class Restore:
     def _install(self, debs: dict[str, str]) -> None:
         """Send the package files, install them all in one call, and take them away again."""
         folder = f"{_UPLOADS}/{job_name(self.token)}"
-        self._parents([folder])
+        self.client.make_parents(folder)
         self.client.place(folder, _directory("0700"), time.time_ns())
         paths = [f"{folder}/{number}.deb" for number in range(len(debs))]
         for path, digest in zip(paths, debs.values(), strict=True):
@@ -200,9 +194,3 @@ def _directory(mode: str) -> dict[str, Any]:
 
 def _field(fact: object, name: str) -> object:
     return fact.get(name) if isinstance(fact, dict) else None
-
-
-def _above(path: str) -> list[str]:
-    """The directories above a path, without the root."""
-    parts = path.strip("/").split("/")[:-1]
-    return ["/" + "/".join(parts[: n + 1]) for n in range(len(parts))]

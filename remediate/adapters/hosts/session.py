@@ -51,6 +51,10 @@ class Session:
             pipe.close()
             raise
 
+    def usable(self) -> bool:
+        """Whether another request may be tried; an agent that nobody asked for an hour has ended."""
+        return not self.broken and self._pipe.alive()
+
     @property
     def boot(self) -> str:
         """Changes with every boot of the host."""

@@ -8,13 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from remediate.adapters.hosts.access import Access
 from remediate.adapters.hosts.boot import first_line, program
-from remediate.adapters.hosts.errors import HostKeyRefused, Unreachable
+from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.hostkeys import HostKey, changed, known_keys
 from remediate.adapters.hosts.pipe import PipeLost
+from remediate.model.step import Clients
 
 if TYPE_CHECKING:
     import fabric
@@ -25,22 +27,21 @@ _KEEPALIVE_SECONDS = 15
 _UNACKNOWLEDGED_MS = 30_000
 #: A send below this fits into the kernel's buffer and can't block; above, a watchdog ends it in time.
 _UNBLOCKED = 16 << 10
+_CHUNK = 1 << 20
+_GLANCE_SECONDS = 0.25
 _LONGEST_COMPLAINT = 4096
 
 
 class SshPipe:
     """The agent at the other end of one SSH channel."""
 
-    def __init__(self, access: Access) -> None:
-        self._name = access.name
-        self._connection = _connect(access)
+    def __init__(self, access: Access, gateway: fabric.Connection | None = None) -> None:
+        self._connection = _connect(access, gateway)
         try:
             with _watchdog(access.connect_seconds, self._connection.close) as barked:
                 self._channel = self._start(access)
         except Exception as error:
             self._connection.close()
-            if isinstance(error, Unreachable):
-                raise
             why = "no answer in time" if barked.is_set() else str(error) or type(error).__name__
             raise Unreachable(f"{access.name}: can't start a session: {why}; nothing was done") from None
 
@@ -52,39 +53,57 @@ class SshPipe:
         channel: paramiko.Channel = transport.open_session(timeout=access.connect_seconds)
         words = [*access.command, "-I", "-S", "-c", first_line(len(program()))]
         channel.exec_command(shlex.join(words))
+        # One value for all threads: each of them looks at its own deadline that often.
+        channel.settimeout(_GLANCE_SECONDS)
         return channel
 
     def send(self, data: bytes, deadline: float) -> None:
         """See `Pipe`."""
-        try:
-            if not self._connection.is_connected or self._channel.closed:
+        if not self.alive():
+            raise PipeLost("the connection is gone")
+        if len(data) <= _UNBLOCKED:
+            self._send(data, deadline)
+            return
+        # A blocked write to the socket knows no deadline in paramiko: only closing it ends the wait.
+        with _watchdog(deadline - time.monotonic(), self._connection.close):
+            self._send(data, deadline)
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                sent = self._channel.send(view[:_CHUNK].tobytes())
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise PipeLost("it takes no more data") from None
+                continue
+            except (OSError, EOFError, _ssh_error()) as error:
+                raise PipeLost(str(error) or type(error).__name__) from None
+            if sent == 0:
                 raise PipeLost("the connection is gone")
-            self._channel.settimeout(max(0.01, deadline - time.monotonic()))
-            if len(data) <= _UNBLOCKED:
-                self._channel.sendall(data)
-                return
-            # A blocked write to the socket knows no deadline in paramiko: only closing it ends the wait.
-            with _watchdog(deadline - time.monotonic(), self._connection.close):
-                self._channel.sendall(data)
-        except (OSError, EOFError, _ssh_error()) as error:
-            raise PipeLost(str(error) or type(error).__name__) from None
+            view = view[sent:]
 
     def receive(self, deadline: float) -> bytes:
         """See `Pipe`."""
-        self._channel.settimeout(max(0.01, deadline - time.monotonic()))
-        try:
-            data = self._channel.recv(1 << 20)
-        except TimeoutError:
-            raise PipeLost("no answer in time") from None
-        except (OSError, EOFError) as error:
-            raise PipeLost(str(error)) from None
-        if not data:
-            raise PipeLost("the connection is gone")
-        return data
+        while True:
+            try:
+                data = self._channel.recv(_CHUNK)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise PipeLost("no answer in time") from None
+                continue
+            except (OSError, EOFError) as error:
+                raise PipeLost(str(error)) from None
+            if not data:
+                raise PipeLost("the connection is gone")
+            return data
+
+    def alive(self) -> bool:
+        """See `Pipe`."""
+        return self._connection.is_connected and not self._channel.closed and not self._channel.eof_received
 
     def complaints(self) -> str:
         """See `Pipe`."""
-        self._channel.settimeout(0.5)
         with suppress(OSError, EOFError):
             return self._channel.recv_stderr(_LONGEST_COMPLAINT).decode(errors="replace").strip()
         return ""
@@ -92,8 +111,35 @@ class SshPipe:
     def close(self) -> None:
         """See `Pipe`."""
         self._connection.close()
-        if self._connection.gateway is not None:
-            self._connection.gateway.close()
+
+
+def gateway(access: Access, clients: Clients) -> fabric.Connection | None:
+    """The connection to the host in between, if there is one; shared, because such hosts limit their number.
+
+    Raises:
+        HostKeyRefused: it did not prove who it is.
+        Unreachable: anything else.
+    """
+    jump = access.jump
+    if jump is None:
+        return None
+    key = ("jump", jump.user or access.user or "", jump.address, str(jump.port))
+
+    def open_() -> fabric.Connection:
+        way = replace(access, address=jump.address, port=jump.port, user=jump.user or access.user, jump=None)
+        connection = _connect(way, None)
+        connection.transport.set_keepalive(_KEEPALIVE_SECONDS)
+        return connection
+
+    found = clients.get(key, open_, _close)
+    if not found.is_connected:
+        clients.drop(key)
+        found = clients.get(key, open_, _close)
+    return found
+
+
+def _close(connection: fabric.Connection) -> None:
+    connection.close()
 
 
 def _ssh_error() -> type[Exception]:
@@ -102,43 +148,35 @@ def _ssh_error() -> type[Exception]:
     return paramiko.SSHException
 
 
-def _connect(access: Access) -> fabric.Connection:
+def _connect(access: Access, gateway: fabric.Connection | None) -> fabric.Connection:
     """An open connection to a host that has proved who it is.
 
     Raises:
         HostKeyRefused: it has not.
         Unreachable: anything else.
     """
-    gateway = None
-    if access.jump is not None:
-        jump = access.jump
-        gateway = _prepare(access, jump.address, jump.port, jump.user or access.user, None)
-    connection = _prepare(access, access.address, access.port, access.user, gateway)
+    connection = _prepare(access, gateway)
     try:
         # The handshake has several waits of its own; together they get three times the connect timeout.
         with _watchdog(3 * access.connect_seconds, connection.close):
             connection.open()
     except BaseException as error:
         connection.close()
-        if gateway is not None:
-            gateway.close()
         if isinstance(error, Exception):
             raise _explained(access, error) from None
         raise
     return connection
 
 
-def _prepare(
-    access: Access, address: str, port: int, user: str | None, gateway: fabric.Connection | None
-) -> fabric.Connection:
+def _prepare(access: Access, gateway: fabric.Connection | None) -> fabric.Connection:
     import fabric
 
-    believed = known_keys(access.name, address, port, access.known_hosts)
+    believed = known_keys(access.name, access.address, access.port, access.known_hosts)
     own = access.key_file is None
     connection = fabric.Connection(
-        address,
-        user=user,
-        port=port,
+        access.address,
+        user=access.user,
+        port=access.port,
         gateway=gateway,
         # Nothing of the user's fabric or SSH configuration may change how a host is reached.
         config=fabric.Config(overrides={"load_ssh_configs": False}, lazy=True),
@@ -153,7 +191,7 @@ def _prepare(
             "transport_factory": _transport_for({key.type for key in believed}),
         },
     )
-    connection.client.set_missing_host_key_policy(_strict(access, address, port, believed))
+    connection.client.set_missing_host_key_policy(_strict(access, believed))
     return connection
 
 
@@ -176,9 +214,7 @@ def _transport_for(types: set[str]) -> Callable[..., paramiko.Transport]:
     return make
 
 
-def _strict(
-    access: Access, address: str, port: int, believed: frozenset[HostKey]
-) -> paramiko.MissingHostKeyPolicy:
+def _strict(access: Access, believed: frozenset[HostKey]) -> paramiko.MissingHostKeyPolicy:
     """The client is given no host keys, so it asks this policy about every key, before authentication."""
     import paramiko
 
@@ -186,7 +222,7 @@ def _strict(
         def missing_host_key(self, _client: paramiko.SSHClient, _name: str, key: paramiko.PKey) -> None:
             shown = HostKey(key.get_name(), key.asbytes())
             if shown not in believed:
-                raise changed(access.name, address, port, shown, access.known_hosts)
+                raise changed(access.name, access.address, access.port, shown, access.known_hosts)
 
     return Strict()
 
@@ -233,6 +269,3 @@ def _watchdog(seconds: float, bite: Callable[[], object]) -> Iterator[threading.
         yield barked
     finally:
         timer.cancel()
-
-
-__all__ = ["HostKeyRefused", "SshPipe"]

@@ -121,6 +121,11 @@ def test_unknown_owner_is_refused_and_nothing_is_left(world: World, tmp_path: Pa
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_missing_directory_is_said_so(world: World, tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="its directory does not exist"):
+        world.client().write(str(tmp_path / "none" / "file"), b"x", stage="t")
+
+
 def test_content_that_is_refused_never_goes_live(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "conf.d"
     folder.mkdir()

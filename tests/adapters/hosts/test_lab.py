@@ -107,6 +107,35 @@ def test_a_changed_configuration_file_survives_both_ways(shop: World) -> None:
     assert sorted(leftovers) == ["/etc/shop", CONF]
 
 
+def unpack(client: HostClient) -> None:
+    """Leave shop 1.1-1 half installed, as a killed dpkg does."""
+    script = "cd /srv && apt-get download shop=1.1-1 && dpkg --unpack shop_1.1-1_all.deb && rm shop_*.deb"
+    assert client.query(["sh", "-c", script]).ok
+
+
+def test_a_package_manager_that_was_killed_is_settled_by_the_next_attempt(shop: World) -> None:
+    client = shop.client()
+    client.query(
+        ["sh", "-c", "cd /var/tmp && apt-get download shop=1.1-1 && dpkg --unpack shop_1.1-1_all.deb"]
+    )
+    step = Package(name="shop", version="1.1-1")
+    found = step.probe(shop.context())
+    assert (found.verdict, "unpacked" in found.evidence) == (Verdict.PARTIAL, True)
+    assert step.apply(shop.context(attempt=2)).changed
+    assert [check.ok for check in step.confirm(shop.context())] == [True]
+
+
+def test_a_half_done_package_is_put_back(shop: World) -> None:
+    client = shop.client()
+    step = Package(name="shop", version="1.1-1")
+    _, _, undo = protected(shop, step)
+    client.query(
+        ["sh", "-c", "cd /var/tmp && apt-get download shop=1.1-1 && dpkg --unpack shop_1.1-1_all.deb"]
+    )
+    undo()
+    assert version(shop) == "1.0-1"
+
+
 def test_a_removed_package_comes_back(shop: World) -> None:
     client = shop.client()
     step = HostBackup(packages={"shop": ""}, services=("shop",))

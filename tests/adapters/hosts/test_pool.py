@@ -127,6 +127,23 @@ def test_the_last_server_stays(member: World, haproxy: Haproxy) -> None:
     assert not [line for line in haproxy.commands if line.startswith("set")], "refused before any effect"
 
 
+def test_the_way_back_never_takes_the_last_server_and_never_ends_there(
+    member: World, haproxy: Haproxy
+) -> None:
+    haproxy.admin["web1"] = "drain"
+    ready = step(haproxy, "ready")
+    context = member.context(before=ready.observe(member.context()))
+    ready.apply(member.context())
+    haproxy.down.update(("web2", "web3"))
+    result = ready.undo(context)
+    assert not result.changed
+    assert "left in the pool" in result.summary
+    assert haproxy.admin["web1"] == "ready"
+    haproxy.down.clear()
+    assert ready.undo(context).changed
+    assert haproxy.admin["web1"] == "drain"
+
+
 def test_more_than_one_may_have_to_stay(member: World, haproxy: Haproxy) -> None:
     with pytest.raises(StepFailed, match="and 3 must stay"):
         step(haproxy, "drain", keep=3).apply(member.context())

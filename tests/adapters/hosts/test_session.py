@@ -50,6 +50,9 @@ class Pipe:
             raise PipeLost("the connection is gone")
         return data
 
+    def alive(self) -> bool:
+        return not self.closed
+
     def complaints(self) -> str:
         return "sudo: a password is required"
 

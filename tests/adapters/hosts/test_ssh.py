@@ -6,15 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import paramiko
 import pytest
 from pydantic import JsonValue
 
 from remediate.adapters.clients import ClientPool
-from remediate.adapters.hosts.access import access
-from remediate.adapters.hosts.client import connect, open_session
+from remediate.adapters.hosts.client import connect
 from remediate.adapters.hosts.errors import HostKeyRefused, Unreachable
 from remediate.adapters.hosts.values import JobState
 from remediate.errors import InDoubt, StepFailed
@@ -69,6 +69,18 @@ def test_a_known_host_is_worked_on(ssh: Ssh) -> None:
     client.forget(str(ssh.context().token))
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_other_kinds_of_host_keys(ssh: Ssh, tmp_path: Path, kind: str) -> None:
+    host = paramiko.RSAKey.generate(2048) if kind == "rsa" else paramiko.ECDSAKey.generate()
+    with Sshd(host, ssh.sshd.user_key) as other:
+        target = ssh.target().model_copy(update={"name": kind, "port": other.port})
+        with pytest.raises(HostKeyRefused):
+            connect(replace(ssh.context(), target=target))
+        ssh.known_hosts.write_text(other.known_hosts_line())
+        assert connect(replace(ssh.context(), target=target)).query(["true"]).ok
+        assert not [attempt for attempt in ssh.sshd.attempts if attempt]
+
+
 def test_an_unknown_host_gets_no_byte_of_a_credential(ssh: Ssh) -> None:
     ssh.known_hosts.write_text("")
     with pytest.raises(HostKeyRefused, match="is not known") as caught:
@@ -110,10 +122,10 @@ def test_a_key_that_is_not_wanted_is_an_error_with_advice(ssh: Ssh, tmp_path: Pa
 
 
 def test_nobody_there(ssh: Ssh) -> None:
-    target = ssh.target()
+    context = ssh.context()
     ssh.sshd.refuse()
     with pytest.raises(Unreachable, match="can't connect"):
-        open_session(access(target))
+        connect(context)
 
 
 def test_no_python_there(ssh: Ssh) -> None:
@@ -165,6 +177,15 @@ def test_a_path_that_was_dead_before_is_not_in_doubt(ssh: Ssh) -> None:
         client.remove("/no/such/file")
 
 
+def test_an_agent_that_has_ended_is_started_anew(ssh: Ssh) -> None:
+    first = connect(ssh.context())
+    ssh.sshd.cut()
+    time.sleep(0.3)
+    second = connect(ssh.context())
+    assert second.session is not first.session
+    assert second.query(["true"]).ok
+
+
 def test_a_lost_connection_is_made_anew(ssh: Ssh) -> None:
     first = connect(ssh.context())
     ssh.sshd.cut()
@@ -204,3 +225,7 @@ def test_a_jump_host_is_checked_as_strictly(ssh: Ssh, tmp_path: Path) -> None:
         assert client.query(["echo", "through"]).stdout == "through\n"
         assert jump.commands == [f"forward to 127.0.0.1:{ssh.sshd.port}"]
         assert any(attempt.startswith("publickey: hopper") for attempt in jump.attempts)
+        asked = len(jump.attempts)
+        other = ssh.target(ansible_ssh_common_args=arguments).model_copy(update={"name": "another"})
+        assert connect(replace(ssh.context(), target=other)).query(["true"]).ok
+        assert len(jump.attempts) == asked, "one connection to the host in between is enough for all"

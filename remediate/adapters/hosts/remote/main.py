@@ -84,6 +84,11 @@ def _remove(path: str) -> "Answer":
     return {}, b""
 
 
+def _parents(path: str) -> "Answer":
+    put.make_parents(path)
+    return {}, b""
+
+
 def _place(path: str, fact: "dict[str, Any]", mtime: int) -> "Answer":
     put.place(path, fact, mtime)
     return {}, b""
@@ -156,6 +161,7 @@ def run() -> None:
         "read": _read,
         "write": _write,
         "remove": _remove,
+        "parents": _parents,
         "place": _place,
         "query": _query,
         "launch": _launch,

@@ -6,7 +6,7 @@ import hashlib
 import os
 import pwd
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from . import look
 from .commands import run_captured
@@ -15,6 +15,7 @@ from .wire import Refusal
 
 MYPY = False
 if MYPY:
+    from collections.abc import Iterator
     from typing import Any
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,7 +46,7 @@ def write(path: str, payload: bytes, stage: str, offset: int, last: bool, meta: 
             argument list with ``{file}``, or None).
     """
     beside = _staged(path, stage)
-    with parent(path) as (folder, name):
+    with _existing_parent(path) as (folder, name):
         old = _replaceable(folder, name, path)
         if offset == 0:
             _unlink(folder, beside)
@@ -66,6 +67,16 @@ def write(path: str, payload: bytes, stage: str, offset: int, last: bool, meta: 
             os.close(handle)
         _unfinished.discard(_sibling(path, beside))
     return digest
+
+
+@contextmanager
+def _existing_parent(path: str) -> "Iterator[tuple[int, str]]":
+    try:
+        with parent(path) as found:
+            yield found
+    except (FileNotFoundError, NotADirectoryError):
+        advice = "make it first, with the owner and mode that it should have"
+        raise Refusal(f"{path}: its directory does not exist", advice) from None
 
 
 def _sibling(path: str, name: str) -> str:
@@ -205,6 +216,14 @@ def remove(path: str) -> None:
             _sync(folder)
     except (FileNotFoundError, NotADirectoryError):
         return
+
+
+def make_parents(path: str) -> None:
+    """Make the directories above that are missing: our own, 0755."""
+    parts = parts_of(path)[:-1]
+    for length in range(1, len(parts) + 1):
+        with parent("/" + "/".join(parts[:length])) as (folder, name), suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=folder)
 
 
 def place(path: str, fact: "dict[str, Any]", mtime: int) -> None:
