@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue, ValidationError
 
+import remediate
 from remediate.errors import InputError, Refused
 from remediate.model.base import Duration, Frozen, State, canonical, sha256
 from remediate.model.change import Instant, Ticket, Window
@@ -188,9 +189,12 @@ def parse_plan(data: bytes, where: str = "plan") -> Plan:
         raise InputError(f"{where}: {field}: {first['msg']}", advice) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not a plan: {error}", "make it with `remediate plan`") from None
-    if plan.data != data:
+    # A plan of another version may lack fields that this one would write; its bytes stay what was signed.
+    ours = plan.tool_version == remediate.__version__
+    if data != (plan.data if ours else canonical(raw) + b"\n"):
         raise Refused(
             f"{where}: these bytes are not the bytes that were planned (edited or damaged)",
             "plan again, and have the new plan approved",
         )
+    plan.__dict__["data"] = data
     return plan
