@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from remediate.errors import Exit, RemediateError
@@ -17,7 +17,6 @@ from remediate.tickets.doubt import NEVER, Doubt
 from remediate.tickets.entries import Composer
 from remediate.tickets.interface import (
     Change,
-    ChangeWorkflow,
     EntryList,
     Post,
     TicketAltered,
@@ -26,9 +25,8 @@ from remediate.tickets.interface import (
     TicketSystem,
     TicketUnreachable,
 )
+from remediate.tickets.status import StatusKeeper
 
-#: Attempts to move the ticket's status before the log goes on without.
-_MOVES = 3
 _FINAL = {Exit.VERIFIED_NEW: Final.NEW, Exit.ROLLED_BACK: Final.ORIGINAL}
 
 
@@ -73,7 +71,9 @@ class Pump:
         pace: Pace,
     ) -> None:
         self._system, self._ticket, self._composer, self._events = system, ticket, composer, events
-        self._change, self._tell, self._clock, self._pace = change, problem, clock, pace
+        self._tell, self._clock, self._pace = problem, clock, pace
+        self._status = StatusKeeper(system, ticket, composer.run, change, self._post_note, self._problem)
+        self._notes = change is not None
         self._doubt = Doubt(pace.settle)
         self._begun = False
         self._pending: list[Event] = []
@@ -84,7 +84,6 @@ class Pump:
         self._held = 0
         #: Up to this event, files are not attached: the system refused an entry with them.
         self._bare = 0
-        self._moves = self._noted = 0
         self._told = ""
         #: How often the end was asked for, and which of these times everything stood on the ticket.
         self.closing = self.closed = 0
@@ -95,7 +94,7 @@ class Pump:
             earlier = self._events(0)
             if earlier:
                 # It may also have been a note on the status, of which the run's entries tell nothing.
-                self._doubt.arise(NEVER if self._change else earlier[-1].number)
+                self._doubt.arise(NEVER if self._notes else earlier[-1].number)
             self._begun = True
 
     def step(self) -> float | None:
@@ -128,7 +127,7 @@ class Pump:
         self.begin()
         self._fetch()
         entry = self._composer.next(self._pending, self._bare)
-        if self._known is not None and not closing:
+        if self._known is not None and closing == self.closed:
             if entry is None:
                 self._since = None
                 return None
@@ -138,9 +137,10 @@ class Pump:
             return 0.0
         if self._held:
             return self._pace.rarely
-        if wait := self._doubt.wait(self._clock()):
-            return wait
-        return self._close(closing) if entry is None else self._deliver(entry)
+        wait = self._doubt.wait(self._clock())
+        if entry is None:
+            return self._close(closing, wait)
+        return wait or self._deliver(entry)
 
     def _fetch(self) -> None:
         if self._known is not None:
@@ -182,7 +182,7 @@ class Pump:
 
     def _deliver(self, entry: Post) -> float:
         if isinstance(self._pending[0].body, RunStarted):
-            self._workflow(1, lambda system, change: system.started(self._ticket, change))
+            self._status.started(wait=0.0)
         try:
             self._post(entry)
         except TicketAltered:
@@ -205,22 +205,28 @@ class Pump:
         except (TicketUnreachable, TicketRefused):
             raise
         except Exception:
-            ours = entry.run == self._composer.run
-            self._doubt.arise(entry.last if ours else NEVER)
+            self._doubt.arise(entry.last if entry.run == self._composer.run else NEVER)
             raise
 
-    def _close(self, closing: int) -> float | None:
-        if not closing:
+    def _post_note(self, note: Post) -> None:
+        self._post(replace(note, text=self._composer.scrub(note.text)))
+
+    def _close(self, closing: int, wait: float) -> float | None:
+        if closing == self.closed:
             return None
         run = self._composer.run
         if self._pending:
             last = self._pending[-1].number
-            return self._deliver(Post(run, last, f"The log of run {run} is complete up to event #{last}."))
+            return wait or self._deliver(
+                Post(run, last, f"The log of run {run} is complete up to event #{last}.")
+            )
         self._find_doubles()
         finished = [event.body for event in self._events(0) if isinstance(event.body, RunFinished)]
         if finished:
+            # After the last entry, for a reply would open a ticket that is resolved already.
             final = _FINAL.get(Exit(finished[-1].exit_code), Final.HUMAN)
-            self._workflow(2, lambda system, _change: system.finished(self._ticket, final))
+            if wait := self._status.finished(final, wait):
+                return wait
         self.closed = closing
         return None
 
@@ -229,32 +235,6 @@ class Pump:
             numbers = self._system.posted(self._ticket, self._composer.run)
             if again := [number for before, number in pairwise(numbers) if number <= before]:
                 self._problem(f"entries that stand on the ticket twice, taken late: {again}")
-
-    def _workflow(self, number: int, move: Callable[[ChangeWorkflow, Change], None]) -> None:
-        """Move the ticket's status. A refusal is noted on the ticket, and holds nothing up."""
-        if not isinstance(self._system, ChangeWorkflow) or self._change is None:
-            return
-        try:
-            move(self._system, self._change)
-            self._moves = 0
-        except (TicketRefused, TicketDown) as error:
-            self._moves += 1
-            # The ticket answered just now: if it goes on failing at this alone, the log must not wait for it.
-            if isinstance(error, TicketDown) and self._moves < _MOVES:
-                raise
-            self._problem(f"the ticket's status: {error.problem}")
-            self._note(number, f"The ticket's status or fields could not be set: {error.problem}")
-
-    def _note(self, number: int, text: str) -> None:
-        """A log of its own, for the numbers in the run's markers are those of events."""
-        notes = f"{self._composer.run}.status"
-        if number <= self._noted or self._system.last_posted(self._ticket, notes) >= number:
-            return
-        try:
-            self._post(Post(notes, number, self._composer.scrub(text)))
-        except TicketAltered as error:
-            self._problem(f"the ticket's log is not as it was written: {error.problem}")
-        self._noted = number
 
     def _problem(self, text: str) -> None:
         if text == self._told:

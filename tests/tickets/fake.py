@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from remediate.model.change import Ticket
-from remediate.model.event import Body, Event, Final
-from remediate.tickets.entries import Composer
+from remediate.model.event import Final
 from remediate.tickets.interface import (
     Change,
     Post,
@@ -19,7 +17,6 @@ from remediate.tickets.interface import (
     TicketUnreachable,
 )
 from remediate.tickets.markdown_log import harmless
-from remediate.tickets.pump import Pace, Pump
 
 Fate = Literal[
     "taken",
@@ -154,64 +151,3 @@ class FakeTickets:
         due = [pair for pair in self.late if pair[0] <= self.clock.now]
         self.shown += [entry for _, entry in due]
         self.late = [pair for pair in self.late if pair not in due]
-
-
-@dataclass
-class World:
-    """A journal, a clock, a ticket and one process after another that carries the log."""
-
-    system: FakeTickets
-    render: Callable[[Event], str | None]
-    pace: Pace = field(default_factory=Pace)
-    change: Change | None = None
-    composer: Composer | None = None
-    journal: list[Event] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.pump = self.process()
-
-    def process(self) -> Pump:
-        """A new process; the one before is gone."""
-        composer = self.composer or Composer("r-1", self.render, lambda _event: (), str)
-        self.pump = Pump(
-            self.system,
-            "7",
-            composer,
-            lambda after: self.journal[after:],
-            self.change,
-            self.problems.append,
-            self.system.clock,
-            self.pace,
-        )
-        self.pump.begin()
-        return self.pump
-
-    def add(self, *bodies: Body) -> None:
-        """Journal events."""
-        for body in bodies:
-            number = len(self.journal) + 1
-            self.journal.append(
-                Event(seq=number, run="r-1", number=number, at=0.0, body=body, prev="", hash="")
-            )
-
-    def go(self, seconds: float = 36_000.0, moves: int = 10_000) -> None:
-        """Step until there is nothing to do, or for so long."""
-        end = self.system.clock.now + seconds
-        for _ in range(moves):
-            delay = self.pump.step()
-            if delay is None or self.system.clock.now + delay > end:
-                return
-            self.system.clock.now += delay
-        raise AssertionError("it goes on for ever")
-
-    def close(self, seconds: float = 36_000.0) -> bool:
-        """Ask for the end; whether everything stands on the ticket."""
-        self.pump.closing += 1
-        self.go(seconds)
-        return self.pump.closed == self.pump.closing
-
-    def years_later(self) -> None:
-        """Whatever was still on its way has arrived."""
-        self.system.clock.now = self.system.down_until = 1e9
-        self.system.last_posted("7", "r-1")

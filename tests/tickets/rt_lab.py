@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 from remediate.lab import rt_rest, rt_server
@@ -28,6 +29,13 @@ def quiet(_line: str) -> None:
 def send(tracker: RequestTracker, number: signal.Signals) -> None:
     for pid in rt_server.find(tracker.root):
         os.kill(pid, number)
+
+
+def workers(tracker: RequestTracker) -> list[int]:
+    """The processes that answer, without their parent."""
+    pids = rt_server.find(tracker.root)
+    parents = {int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in pids}
+    return [pid for pid in pids if pid not in parents]
 
 
 def call(tracker: RequestTracker, user: str, method: str, path: str, **body: object) -> object:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -14,60 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediate.errors import Refused, Waiting
-from remediate.model.event import (
-    Event,
-    Inspected,
-    Progress,
-    RunFinished,
-    RunStarted,
-    RunTaken,
-    Stopped,
-)
+from remediate.model.event import Event, Inspected, Progress, RunStarted, RunTaken
 from remediate.tickets.doubt import Doubt
-from remediate.tickets.entries import BYTES, FILE_BYTES, LINES, Composer
-from remediate.tickets.interface import Change, EntryList, TicketSystem
+from remediate.tickets.interface import Change, TicketSystem
 from remediate.tickets.outbox import Outbox
 from remediate.tickets.pump import Pace
 
 from .conformance import Seen, TicketConformance, Transcript
-from .fake import Clock, FakeTickets, Fate, Killed, World
-
-STARTED = RunStarted(
-    plan="a" * 64,
-    plan_id="p-1",
-    ticket="7",
-    runbook="patch",
-    runner="alice",
-    tool_version="1",
-    targets=1,
-    steps=1,
-)
-TAKEN = RunTaken(runner="alice", tool_version="1")
-SILENT = Inspected(wave=1, target="web1", ok=True)
-
-
-def render(event: Event) -> str | None:
-    """A line that is found again on the ticket."""
-    return None if isinstance(event.body, Inspected) else f"<{event.number}> {event.body.kind}"
+from .fake import FakeTickets, Fate
+from .world import SILENT, STARTED, TAKEN, World, expected, lasts, render, survives, told
 
 
 @pytest.fixture
 def world() -> World:
     return World(FakeTickets(), render)
-
-
-def told(world: World) -> list[int]:
-    """Numbers of the events whose lines stand on the ticket, in its order."""
-    text = "\n".join(entry.text for entry in world.system.shown if entry.run == "r-1")
-    return [int(line[1:].partition(">")[0]) for line in text.split("\n") if line.startswith("<")]
-
-
-def lasts(world: World) -> list[int]:
-    return [entry.last for entry in world.system.shown if entry.run == "r-1"]
-
-
-def expected(world: World) -> list[int]:
-    return [event.number for event in world.journal if render(event) is not None]
 
 
 class TestFake(TicketConformance):
@@ -84,139 +43,6 @@ class TestFake(TicketConformance):
     @pytest.fixture
     def transcript(self, system: FakeTickets) -> Transcript:
         return lambda _ticket: [Seen(e.text, e.public, e.attachments) for e in system.shown]
-
-
-class TestEntries:
-    def test_internal_events_stand_together_public_ones_alone(self, world: World) -> None:
-        world.add(STARTED, TAKEN, TAKEN, Progress(text="half"), TAKEN, Progress(text="more"), TAKEN)
-        world.go()
-        assert [(e.last, e.public) for e in world.system.shown] == [
-            (3, False),
-            (4, True),
-            (5, False),
-            (6, True),
-            (7, False),
-        ]
-        assert told(world) == [1, 2, 3, 4, 5, 6, 7]
-
-    def test_silent_events_are_covered_by_their_neighbours(self, world: World) -> None:
-        world.add(SILENT, STARTED, SILENT, TAKEN, SILENT, Progress(text="half"), SILENT, TAKEN)
-        world.go()
-        assert lasts(world) == [5, 6, 8]
-
-    def test_silent_tail_is_covered_at_the_end(self, world: World) -> None:
-        world.add(STARTED, SILENT)
-        world.go()
-        world.add(SILENT, SILENT)
-        world.go()
-        assert lasts(world) == [2]
-        assert world.close()
-        assert lasts(world) == [2, 4]
-        assert "complete up to event #4" in world.system.shown[-1].text
-
-    def test_internal_events_are_collected_for_a_while(self, world: World) -> None:
-        for _ in range(20):
-            world.add(TAKEN)
-            world.go(seconds=1)
-            world.system.clock.now += 1
-        world.go()
-        assert told(world) == list(range(1, 21))
-        assert len(world.system.shown) == 4
-
-    def test_a_public_event_does_not_wait(self, world: World) -> None:
-        world.add(TAKEN, Progress(text="half"))
-        world.go(seconds=0)
-        assert lasts(world) == [1, 2]
-
-    def test_an_entry_is_bounded_in_lines_and_bytes(self) -> None:
-        long = World(FakeTickets(), lambda event: f"<{event.number}> " + "é" * 4000)
-        long.add(*[TAKEN] * 20)
-        long.go()
-        assert told(long) == list(range(1, 21))
-        assert all(len(e.text.encode()) <= BYTES for e in long.system.shown)
-        many = World(FakeTickets(), render)
-        many.add(*[TAKEN] * (3 * LINES + 1))
-        many.go()
-        assert lasts(many) == [LINES, 2 * LINES, 3 * LINES, 3 * LINES + 1]
-
-    def test_a_line_too_long_is_cut_after_scrubbing(self) -> None:
-        text = "x" * (BYTES - 3) + "secret" + "y" * BYTES
-        composer = Composer(
-            "r-1", lambda _e: text, lambda _e: (), lambda t: t.replace("secret", "[redacted]")
-        )
-        world = World(FakeTickets(), render, composer=composer)
-        world.add(STARTED)
-        world.go()
-        (entry,) = world.system.shown
-        assert "sec" not in entry.text
-        assert "cut: 60,007 bytes" in entry.text
-
-    def test_events_that_cannot_be_shown_hold_nothing_back(self) -> None:
-        def broken(event: Event) -> str | None:
-            return str(1 // (event.number - 2))
-
-        world = World(FakeTickets(), broken)
-        world.add(TAKEN, TAKEN, TAKEN)
-        world.go()
-        assert "event #2, run-taken, can't be shown: ZeroDivisionError" in world.system.shown[0].text
-        assert lasts(world) == [3]
-
-    def test_a_failing_scrubber_lets_no_text_out(self) -> None:
-        composer = Composer("r-1", lambda _e: "secret", lambda _e: (), lambda _t: str(1 // 0))
-        world = World(FakeTickets(), render, composer=composer)
-        world.add(TAKEN)
-        world.go()
-        assert "secret" not in world.system.shown[0].text
-
-
-class TestFiles:
-    def world(self, *paths: Path) -> World:
-        composer = Composer("r-1", render, lambda _e: paths, lambda t: t.replace("hunter2", "[redacted]"))
-        return World(FakeTickets(), render, composer=composer)
-
-    def test_they_are_attached(self, tmp_path: Path) -> None:
-        file = tmp_path / "a.log"
-        file.write_bytes(b"\0data")
-        world = self.world(file)
-        world.add(STARTED, TAKEN)
-        world.go()
-        assert [e.attachments for e in world.system.shown] == [(b"\0data",)]
-
-    def test_what_cannot_be_attached_is_named(self, tmp_path: Path) -> None:
-        good, secret, big = (tmp_path / name for name in ("good", "secret", "big"))
-        good.write_text("fine")
-        secret.write_text("password is hunter2")
-        with big.open("wb") as stream:
-            stream.truncate(FILE_BYTES + 1)
-        world = self.world(tmp_path / "missing", tmp_path, secret, big, good)
-        world.add(STARTED)
-        world.go()
-        (entry,) = world.system.shown
-        assert entry.attachments == (b"fine",)
-        assert "missing: No such file" in entry.text
-        assert "secret: it holds what looks like a secret" in entry.text
-        assert "big: more than 7,000,000 bytes" in entry.text
-        assert entry.text.count("not attached") == 4
-
-    def test_refused_files_do_not_hold_the_log_up(self, tmp_path: Path) -> None:
-        file = tmp_path / "a.log"
-        file.write_bytes(b"data")
-        world = self.world(file)
-        world.system.fates = deque(["refused-files"])
-        world.add(STARTED)
-        world.go(seconds=60)
-        (entry,) = world.system.shown
-        assert "not attached: a.log: the ticket system did not take it" in entry.text
-        assert "refuses an entry with files: 413" in world.problems[0]
-
-    def test_an_entry_refused_with_and_without_files_is_tried_rarely(self, tmp_path: Path) -> None:
-        file = tmp_path / "a.log"
-        file.write_bytes(b"data")
-        world = self.world(file)
-        world.system.fates = deque(["refused"] * 100)
-        world.add(STARTED)
-        world.go(seconds=3000)
-        assert 5 <= world.system.calls.count("post") <= 15
 
 
 class TestOutages:
@@ -398,96 +224,6 @@ def test_a_doubt_is_about_the_newest_entry_that_may_come() -> None:
     assert doubt.wait(1) == 0
 
 
-class TestStatus:
-    def world(self) -> World:
-        return World(FakeTickets(), render, change=Change("a" * 64))
-
-    @pytest.mark.parametrize(
-        ("code", "status"), [(0, "verified-new"), (4, "verified-original"), (5, "needs-human")]
-    )
-    def test_it_follows_the_run(self, code: int, status: str) -> None:
-        world = self.world()
-        world.add(STARTED, TAKEN)
-        world.go()
-        assert world.system.status == "in progress"
-        world.add(RunFinished(exit_code=code, summary="done"))
-        world.go()
-        assert world.system.status == "in progress"
-        assert world.close()
-        assert world.system.status == status
-        assert world.system.calls[-1] == "finished"  # a reply after it might open the ticket again
-
-    def test_a_run_that_only_paused_leaves_it(self) -> None:
-        world = self.world()
-        world.add(STARTED, Stopped(reason="interrupted"))
-        assert world.close()
-        assert world.system.status == "in progress"
-
-    def test_a_refusal_is_noted_once_and_holds_nothing_up(self) -> None:
-        world = self.world()
-        world.system.refuse_status = True
-        world.add(STARTED)
-        world.system.fates = deque(["taken", "dropped"])
-        world.go()
-        world.add(RunFinished(exit_code=4, summary="done"))
-        world.go()
-        assert world.close()
-        assert world.close()
-        world.process()
-        assert world.close()
-        notes = [e for e in world.system.shown if e.run == "r-1.status"]
-        assert [e.last for e in notes] == [1, 2]
-        assert all("You can't change status" in e.text for e in notes)
-        assert told(world) == [1, 2]
-
-    @pytest.mark.parametrize("fate", ["altered", "hidden", "lost", "late", "dropped"])
-    def test_a_note_with_any_fate_is_not_repeated(self, fate: Fate) -> None:
-        world = self.world()
-        world.system.refuse_status = True
-        world.system.fates = deque([fate])
-        world.add(STARTED)
-        assert world.close()
-        notes = [e for e in world.system.shown if e.run == "r-1.status"]
-        assert len(notes) == (0 if fate == "hidden" else 1)
-        assert told(world) == [1]
-
-    @pytest.mark.parametrize("fate", ["late", "killed-late"])
-    def test_a_last_note_taken_late_is_not_repeated(self, fate: Fate) -> None:
-        world = self.world()
-        world.add(STARTED, RunFinished(exit_code=0, summary="done"))
-        world.go()
-        world.system.refuse_status = True
-        world.system.fates = deque([fate])
-        while not survives(world, world.close):
-            pass
-        world.years_later()
-        assert [e.last for e in world.system.shown if e.run == "r-1.status"] == [2]
-
-    def test_a_note_that_is_not_shown_is_not_repeated(self) -> None:
-        world = self.world()
-        world.system.refuse_status = True
-        world.system.fates = deque(["hidden", "dropped"])
-        world.add(STARTED)
-        assert world.close()
-        assert world.system.calls.count("post") == 3
-
-    def test_a_status_that_goes_on_failing_holds_nothing_up(self) -> None:
-        world = self.world()
-        world.system.status_fails = 3
-        world.add(STARTED)
-        world.go(seconds=30)
-        assert told(world) == [1]
-        assert "500" in world.system.shown[0].text
-
-    def test_a_status_that_failed_once_is_set(self) -> None:
-        world = self.world()
-        world.system.status_fails = 2
-        world.add(STARTED)
-        world.go()
-        assert world.system.status == "in progress"
-        assert [e.run for e in world.system.shown] == ["r-1"]
-
-
 FATES = st.sampled_from(
     [
         "taken",
@@ -512,15 +248,6 @@ ACTIONS = st.one_of(
     st.just(("restart", None)),
     st.just(("close", None)),
 )
-
-
-def survives(world: World, action: Callable[[], bool | None]) -> bool:
-    """Whether the action said yes; a process that dies in it is followed by another."""
-    try:
-        return bool(action())
-    except Killed:
-        world.process()
-        return False
 
 
 def act(world: World, what: str, detail: object) -> None:
@@ -676,7 +403,3 @@ class TestThread:
         world.system.known = frozenset()
         with pytest.raises(Refused, match="no ticket 7"):
             outbox.check()
-
-    def test_the_fake_lists_its_entries(self, system: FakeTickets) -> None:
-        assert isinstance(system, EntryList)
-        assert isinstance(system.clock, Clock)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +20,8 @@ from remediate.tickets.outbox import Outbox
 from remediate.tickets.pump import Pace
 from remediate.tickets.rt import RequestTrackerTickets
 
-from .line import Line, dropped, held, reply_cut, reply_lost, says
-from .rt_lab import quiet, send, told, transcript_of
+from .line import Call, Line, dropped, held, reply_cut, reply_lost, says
+from .rt_lab import quiet, send, told, transcript_of, workers
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -138,6 +140,39 @@ class TestOutbox:
             assert log.outbox.flush(30)
         assert told(transcript_of(running, ticket_id)) == [1, 2, 3, 4]
         assert system.posted(ticket_id, "r-1") == (1, 2, 3, 4)
+
+    def test_one_worker_frozen_with_a_post_in_its_hands(
+        self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
+    ) -> None:
+        """The others answer that the entry is not there; then it is taken after all."""
+        alone, *others = workers(running)
+        thawed = threading.Event()
+
+        def freeze(call: Call) -> None:
+            with socket.create_connection(call.server) as upstream:
+                upstream.sendall(call.request)
+                time.sleep(0.03)
+                os.kill(alone, signal.SIGSTOP)
+                for pid in others:
+                    os.kill(pid, signal.SIGCONT)
+                call.client.close()
+                thawed.wait(60)
+                upstream.recv(65536)
+
+        with keeping(Log(far, ticket_id, settle=6)) as log:
+            log.add(STARTED)
+            until(lambda: told(transcript_of(running, ticket_id)) == [1])
+            for pid in others:
+                os.kill(pid, signal.SIGSTOP)
+            line.faults.append(("/correspond", freeze))
+            log.add(Progress(text="half way"), TAKEN)
+            until(lambda: bool(log.problems))
+            time.sleep(3)
+            assert told(transcript_of(running, ticket_id)) == [1]
+            os.kill(alone, signal.SIGCONT)
+            thawed.set()
+            assert log.outbox.flush(30)
+        assert told(transcript_of(running, ticket_id)) == [1, 2, 3]
 
     def test_server_killed_and_started_again(self, running: RequestTracker, ticket_id: str) -> None:
         system = RequestTrackerTickets(running.url, running.token(), timeout=2)

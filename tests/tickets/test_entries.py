@@ -1,0 +1,152 @@
+"""From events to entries: what stands together, how much, and which files."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from remediate.model.event import Event, Progress
+from remediate.tickets.entries import BYTES, FILE_BYTES, LINES, Composer
+
+from .fake import FakeTickets
+from .world import SILENT, STARTED, TAKEN, World, lasts, render, told
+
+
+@pytest.fixture
+def world() -> World:
+    return World(FakeTickets(), render)
+
+
+class TestEntries:
+    def test_internal_events_stand_together_public_ones_alone(self, world: World) -> None:
+        world.add(STARTED, TAKEN, TAKEN, Progress(text="half"), TAKEN, Progress(text="more"), TAKEN)
+        world.go()
+        assert [(e.last, e.public) for e in world.system.shown] == [
+            (3, False),
+            (4, True),
+            (5, False),
+            (6, True),
+            (7, False),
+        ]
+        assert told(world) == [1, 2, 3, 4, 5, 6, 7]
+
+    def test_silent_events_are_covered_by_their_neighbours(self, world: World) -> None:
+        world.add(SILENT, STARTED, SILENT, TAKEN, SILENT, Progress(text="half"), SILENT, TAKEN)
+        world.go()
+        assert lasts(world) == [5, 6, 8]
+
+    def test_silent_tail_is_covered_at_the_end(self, world: World) -> None:
+        world.add(STARTED, SILENT)
+        world.go()
+        world.add(SILENT, SILENT)
+        world.go()
+        assert lasts(world) == [2]
+        assert world.close()
+        assert lasts(world) == [2, 4]
+        assert "complete up to event #4" in world.system.shown[-1].text
+
+    def test_internal_events_are_collected_for_a_while(self, world: World) -> None:
+        for _ in range(20):
+            world.add(TAKEN)
+            world.go(seconds=1)
+            world.system.clock.now += 1
+        world.go()
+        assert told(world) == list(range(1, 21))
+        assert len(world.system.shown) == 4
+
+    def test_a_public_event_does_not_wait(self, world: World) -> None:
+        world.add(TAKEN, Progress(text="half"))
+        world.go(seconds=0)
+        assert lasts(world) == [1, 2]
+
+    def test_an_entry_is_bounded_in_lines_and_bytes(self) -> None:
+        long = World(FakeTickets(), lambda event: f"<{event.number}> " + "é" * 4000)
+        long.add(*[TAKEN] * 20)
+        long.go()
+        assert told(long) == list(range(1, 21))
+        assert all(len(e.text.encode()) <= BYTES for e in long.system.shown)
+        many = World(FakeTickets(), render)
+        many.add(*[TAKEN] * (3 * LINES + 1))
+        many.go()
+        assert lasts(many) == [LINES, 2 * LINES, 3 * LINES, 3 * LINES + 1]
+
+    def test_a_line_too_long_is_cut_after_scrubbing(self) -> None:
+        text = "x" * (BYTES - 3) + "secret" + "y" * BYTES
+        composer = Composer(
+            "r-1", lambda _e: text, lambda _e: (), lambda t: t.replace("secret", "[redacted]")
+        )
+        world = World(FakeTickets(), render, composer=composer)
+        world.add(STARTED)
+        world.go()
+        (entry,) = world.system.shown
+        assert "sec" not in entry.text
+        assert "cut: 60,007 bytes" in entry.text
+
+    def test_events_that_cannot_be_shown_hold_nothing_back(self) -> None:
+        def broken(event: Event) -> str | None:
+            return str(1 // (event.number - 2))
+
+        world = World(FakeTickets(), broken)
+        world.add(TAKEN, TAKEN, TAKEN)
+        world.go()
+        assert "event #2, run-taken, can't be shown: ZeroDivisionError" in world.system.shown[0].text
+        assert lasts(world) == [3]
+
+    def test_a_failing_scrubber_lets_no_text_out(self) -> None:
+        composer = Composer("r-1", lambda _e: "secret", lambda _e: (), lambda _t: str(1 // 0))
+        world = World(FakeTickets(), render, composer=composer)
+        world.add(TAKEN)
+        world.go()
+        assert "secret" not in world.system.shown[0].text
+
+
+class TestFiles:
+    def world(self, *paths: Path) -> World:
+        composer = Composer("r-1", render, lambda _e: paths, lambda t: t.replace("hunter2", "[redacted]"))
+        return World(FakeTickets(), render, composer=composer)
+
+    def test_they_are_attached(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.log"
+        file.write_bytes(b"\0data")
+        world = self.world(file)
+        world.add(STARTED, TAKEN)
+        world.go()
+        assert [e.attachments for e in world.system.shown] == [(b"\0data",)]
+
+    def test_what_cannot_be_attached_is_named(self, tmp_path: Path) -> None:
+        good, secret, big = (tmp_path / name for name in ("good", "secret", "big"))
+        good.write_text("fine")
+        secret.write_text("password is hunter2")
+        with big.open("wb") as stream:
+            stream.truncate(FILE_BYTES + 1)
+        world = self.world(tmp_path / "missing", tmp_path, secret, big, good)
+        world.add(STARTED)
+        world.go()
+        (entry,) = world.system.shown
+        assert entry.attachments == (b"fine",)
+        assert "missing: No such file" in entry.text
+        assert "secret: it holds what looks like a secret" in entry.text
+        assert "big: more than 7,000,000 bytes" in entry.text
+        assert entry.text.count("not attached") == 4
+
+    def test_refused_files_do_not_hold_the_log_up(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.log"
+        file.write_bytes(b"data")
+        world = self.world(file)
+        world.system.fates = deque(["refused-files"])
+        world.add(STARTED)
+        world.go(seconds=60)
+        (entry,) = world.system.shown
+        assert "not attached: a.log: the ticket system did not take it" in entry.text
+        assert "refuses an entry with files: 413" in world.problems[0]
+
+    def test_an_entry_refused_with_and_without_files_is_tried_rarely(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.log"
+        file.write_bytes(b"data")
+        world = self.world(file)
+        world.system.fates = deque(["refused"] * 100)
+        world.add(STARTED)
+        world.go(seconds=3000)
+        assert 5 <= world.system.calls.count("post") <= 15
