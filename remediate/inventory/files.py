@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from remediate.errors import InputError
+
+if TYPE_CHECKING:
+    import yaml
 
 _YAML = {".yml", ".yaml", ".json"}
 _VARIABLES = {"group_vars", "host_vars"}
 _VAULT = b"$ANSIBLE_VAULT;"
 _NESTING = 200
-
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check(path: Path) -> None:
@@ -57,7 +57,9 @@ def _in_variables(file: Path) -> bool:
 
 
 def _check_yaml(file: Path, data: bytes) -> None:
-    loader = _Loader(data)
+    import yaml
+
+    loader: yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -74,6 +76,8 @@ def _check_yaml(file: Path, data: bytes) -> None:
 
 
 def _check_node(file: Path, root: yaml.Node) -> None:
+    import yaml
+
     # Aliases make one node reachable on many paths ("billion laughs"): each is looked at once.
     seen: set[int] = set()
     stack: list[tuple[yaml.Node, int]] = [(root, 0)]
@@ -92,6 +96,8 @@ def _check_node(file: Path, root: yaml.Node) -> None:
 
 
 def _check_keys(file: Path, node: yaml.MappingNode) -> None:
+    import yaml
+
     first: dict[str, yaml.Node] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":

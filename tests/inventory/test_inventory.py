@@ -245,9 +245,9 @@ def test_script_that_talks_nonsense(tmp_path: Path) -> None:
 def test_script_that_hangs(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     began = time.monotonic()
-    with pytest.raises(InputError, match="no answer within 3 s"):
-        dynamic(tmp_path, f"echo $$ > {mark}; sleep 600\n", timeout=3)
-    assert time.monotonic() - began < 10
+    with pytest.raises(InputError, match="no answer within 10 s"):
+        dynamic(tmp_path, f"echo $$ > {mark}; sleep 600\n", timeout=10)
+    assert time.monotonic() - began < 20
     # Whoever adopted it may not have collected it yet.
     state = Path(f"/proc/{mark.read_text().strip()}/stat")
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
