@@ -227,7 +227,7 @@ def _timeline(verified: Sequence[Approval], roles: set[str]) -> tuple[list[str],
         for a in noes
         if a.decision is Decision.DENY
         and roles & set(a.roles)
-        and not any(b.person == a.person and b.issued > a.issued for b in approvals)
+        and not any(b.person == a.person for b in approvals)
     ]
     return denials, approvals
 

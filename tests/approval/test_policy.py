@@ -149,6 +149,10 @@ def test_a_revocation_takes_back_only_ones_own(world: World) -> None:
     assert world.evaluate(yes, back, again, now=NOW + 2 * LATER).approved
 
 
+def test_a_revocation_at_the_same_instant_wins(world: World) -> None:
+    assert not world.evaluate(world.sign("ann"), world.sign("ann", Decision.REVOKE)).approved
+
+
 def test_a_denial_in_the_journal_counts_although_its_file_is_gone(world: World) -> None:
     no = Evidence("journal 12", world.sign("bob", Decision.DENY).data)
     assert not world.evaluate(world.sign("ann"), revocations=[no]).approved

@@ -201,6 +201,9 @@ def test_a_nightly_freeze_over_a_clock_change(
     assert freeze.start == utc(before)
     hours = (freeze.end - freeze.start) / timedelta(hours=1)
     assert hours == max(8.0, 8.0 - change)
+    last = freeze.end - timedelta(minutes=1)
+    assert calendar.conflicts(last, freeze.end) == (freeze,)
+    assert calendar.conflicts(freeze.end, freeze.end + timedelta(minutes=1)) == ()
 
 
 def test_all_day_over_a_clock_change(load: Loader) -> None:
