@@ -67,7 +67,7 @@ class Project:
         """Freezes of all calendar files.
 
         Raises:
-            InputError: one of them can't be read; never taken for "no freeze".
+            Refused: one of them can't be read; never taken for "no freeze".
         """
         from remediate.calendar import load_freezes
 
