@@ -34,8 +34,6 @@ SECRETS = "remediate_secrets"
 
 _UNSAFE = "__ansible_unsafe"
 _LOCAL = {"local", "ansible.builtin.local"}
-
-
 #: The inventory variable that says where the vault's password is.
 VAULT = "remediate_vault_password"
 
