@@ -212,6 +212,10 @@ def _fetch(client: HostClient, vault: Vault, path: str, digest: str, content: by
 def _count(
     files: Sequence[Mapping[str, Any]], packages: Mapping[str, Any], services: Mapping[str, Any]
 ) -> str:
-    there = sum(1 for file in files if file["fact"]["kind"] != "absent")
-    debs = sum(1 for package in packages.values() if "deb" in package)
-    return f"{there} paths, {debs} packages, {len(services)} services"
+    counts = {
+        "path": sum(1 for file in files if file["fact"]["kind"] != "absent"),
+        "package": sum(1 for package in packages.values() if "deb" in package),
+        "service": len(services),
+    }
+    words = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items() if count]
+    return ", ".join(words) or "that nothing was there"

@@ -22,6 +22,7 @@ from remediate.model.target import Target
 #: HAProxy's own names have no spaces, and ; and / mean something on its command line.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:{}-]+$", max_length=128)]
 _POLL_SECONDS = 0.2
+_WORDS = {"drain": "out of the pool", "ready": "in the pool", "maint": "in maintenance"}
 
 
 class PoolState(StrEnum):
@@ -53,8 +54,12 @@ class PoolMember(HostStep):
 
     def title(self) -> str:
         """One line."""
+        pool = "its pool" if "{" in self.backend else f"pool {self.backend}"
+        on = "" if "{" in self.balancer else f" on {self.balancer}"
+        if "{" in self.server:
+            return f"{'leave' if self.state is PoolState.DRAIN else 'return to'} {pool}{on}"
         verb = "take {} out of" if self.state is PoolState.DRAIN else "put {} back into"
-        return f"{verb.format(self.server)} pool {self.backend} on {self.balancer}"
+        return f"{verb.format(self.server)} {pool}{on}"
 
     @property
     def undoable(self) -> bool:
@@ -77,7 +82,7 @@ class PoolMember(HostStep):
         rest = f"; {member.sessions} sessions still open" if still else ""
         return Result(
             changed=before.admin != self.state,
-            summary=f"{pool.server} is {member.admin}{rest}",
+            summary=f"{pool.server} is {_WORDS[member.admin]}{rest}",
             data={"sessions": member.sessions},
         )
 
@@ -113,13 +118,15 @@ class PoolMember(HostStep):
         if before is None:
             return Result(changed=False, summary="nothing is known to have been begun")
         if pool.member().admin == before:
-            return Result(changed=False, summary=f"{pool.server} is {before}")
+            return Result(changed=False, summary=f"{pool.server} is {_WORDS[str(before)]}")
         try:
             pool.change(str(before))
         except _TooFew as error:
             # The way back may not be what takes the last server away, nor may it end here.
             return Result(changed=False, summary=f"left in the pool: {error.problem}")
-        return Result(summary=f"{pool.server} is {before} again")
+        if before in (PoolState.DRAIN, PoolState.READY):
+            pool.wait(PoolState(str(before)))
+        return Result(summary=f"{pool.server} is {_WORDS[str(before)]} again")
 
 
 class _TooFew(StepFailed):

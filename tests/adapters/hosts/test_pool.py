@@ -97,7 +97,7 @@ def test_drain_and_back(member: World, haproxy: Haproxy) -> None:
     before = drain.observe(member.context())
     assert before == {KEY: {"admin": "ready"}}
     assert drain.probe(member.context(before=before)).verdict is Verdict.NOT_APPLIED
-    assert drain.apply(member.context()).summary == "web1 is drain"
+    assert drain.apply(member.context()).summary == "web1 is out of the pool"
     assert haproxy.admin["web1"] == "drain"
     assert [check.ok for check in drain.confirm(member.context())] == [True]
     assert drain.probe(member.context(before=before)).verdict is Verdict.APPLIED
@@ -188,9 +188,9 @@ def test_another_runner_at_the_same_time_is_noticed(member: World, haproxy: Hapr
 def test_open_sessions_are_waited_for_and_reported(member: World, haproxy: Haproxy) -> None:
     haproxy.sessions["web1"] = 7
     result = step(haproxy, "drain").apply(member.context())
-    assert result.summary == "web1 is drain; 7 sessions still open"
+    assert result.summary == "web1 is out of the pool; 7 sessions still open"
     threading.Timer(0.3, haproxy.sessions.clear).start()
-    assert step(haproxy, "drain", settle="5s").apply(member.context()).summary == "web1 is drain"
+    assert step(haproxy, "drain", settle="5s").apply(member.context()).summary == "web1 is out of the pool"
 
 
 def test_ready_is_not_confirmed_while_the_balancer_holds_it_for_sick(member: World, haproxy: Haproxy) -> None:
@@ -222,4 +222,6 @@ def test_a_target_without_the_variable_says_so(world: World) -> None:
 def test_titles() -> None:
     step = PoolMember(state=PoolState.DRAIN, balancer="lb1", backend="web", server="web1")
     assert step.title() == "take web1 out of pool web on lb1"
+    assert PoolMember(state=PoolState.DRAIN).title() == "leave its pool"
+    assert PoolMember(state=PoolState.READY, backend="web").title() == "return to pool web"
     assert step.undoable
