@@ -50,7 +50,7 @@ def make_plan(
     loaded = find_runbook(runbook, project.config.runbooks, project.root)
     inputs = parse_inputs(loaded.runbook, settings)
     if window is not None:
-        refuse_freeze(project, window)
+        refuse_window(project, window)
     read = project.tickets.read(ticket)
     progress("reading the inventory")
     source = Inventory.load(inventory.absolute() if inventory else project.config.inventory, project.root)
@@ -106,8 +106,10 @@ def _scrubbed(project: Project, plan: Plan) -> Plan:
     return plan.model_copy(update={"steps": steps})
 
 
-def refuse_freeze(project: Project, window: Window) -> None:
-    """Raises `Refused` if a change freeze lies in this window."""
+def refuse_window(project: Project, window: Window) -> None:
+    """Raises `Refused` if this window is over, or a change freeze lies in it."""
+    if window.end <= datetime.fromtimestamp(project.clock(), UTC):
+        raise Refused(f"the window closed at {window.end:%Y-%m-%d %H:%M} UTC", "choose another window")
     if freezes := project.calendar.conflicts(window.start, window.end):
         words = [f"{f.summary} ({f.start:%Y-%m-%d %H:%M} to {f.end:%Y-%m-%d %H:%M})" for f in freezes]
         raise Refused(f"the window lies in a change freeze: {'; '.join(words)}", "choose another window")

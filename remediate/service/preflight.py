@@ -98,6 +98,7 @@ def _time(project: Project, plan: Plan) -> Iterator[str]:
         yield f"the window opens at {plan.window.start:%Y-%m-%d %H:%M} UTC, in {wait}"
     if now >= plan.window.end:
         yield f"the window closed at {plan.window.end:%Y-%m-%d %H:%M} UTC"
+        return
     for freeze in project.calendar.conflicts(max(now, plan.window.start), plan.window.end):
         yield f"change freeze in the window: {freeze.summary} (until {freeze.end:%Y-%m-%d %H:%M})"
 

@@ -17,7 +17,7 @@ from remediate.approval.policy import Standing, recheck
 from remediate.engine.fold import replay
 from remediate.engine.runner import QueueInbox, Runner, ThreadPool
 from remediate.engine.state import RunState
-from remediate.errors import Exit, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
+from remediate.errors import Exit, InputError, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
 from remediate.journal.holder import this_process
 from remediate.journal.interface import Lease
 from remediate.journal.writer import Writer
@@ -66,7 +66,7 @@ def execute(project: Project, file: Path, screen: Screen) -> Exit:
     lease = _take(project, run, plan)
     try:
         return _Execution(project, run, plan, lease, screen).start(found, file)
-    except (Refused, Waiting):
+    except (InputError, Refused, Waiting):
         if project.journal.run_of_plan(plan.digest) is None:
             project.journal.release(lease)
         raise

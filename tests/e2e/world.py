@@ -19,6 +19,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,6 +105,11 @@ class Running:
         self.process.kill()
         self.process.wait()
 
+    def kill_all(self) -> None:
+        """As when the power fails: the program and whatever it started that stayed in its group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def wait(self, timeout: float = 120) -> Done:
         """Its end."""
         try:
@@ -167,6 +174,16 @@ class World:
         self.edit("inventory/hosts.yml", lambda text: _without_host(text, "web4"))
         self.configure()
         self.file_ticket(ticket)
+
+    @contextmanager
+    def copy(self, root: Path) -> Iterator[World]:
+        """The project at another place, over the same hosts."""
+        shutil.copytree(self.root, root)
+        made = World(self.lab, root, temporary(), dict(self.env))
+        try:
+            yield made
+        finally:
+            made.end()
 
     def configure(self, *more: str, people: str = "") -> None:
         """Write ``remediate.toml``; ``more`` are further sections, ``people`` replaces those of the lab."""
@@ -239,7 +256,7 @@ class World:
 
     def plan(self, runbook: str, *args: str, file: str = "fix.plan.json", ticket: str = "T-1") -> Path:
         """Plan, and expect success; ``args`` with an equals sign are inputs."""
-        words = [w for a in args for w in (("--set", a) if "=" in a and not a.startswith("-") else (a,))]
+        words = [w for a in args for w in (("--set", a) if "=" in a else (a,))]
         self.cli("plan", runbook, "--ticket", ticket, *words, "-o", file).expect(0)
         return self.root / file
 
@@ -272,7 +289,7 @@ class World:
         """Rows of one run, or of the newest run; empty if nothing is there yet."""
         if not self.journal.exists():
             return []
-        with _reading(self.journal) as db:
+        with closing(_reading(self.journal)) as db:
             if run is None:
                 found = db.execute("SELECT run FROM events WHERE kind = 'run-started' ORDER BY seq DESC")
                 run = next((row[0] for row in found), "")
@@ -285,13 +302,13 @@ class World:
         """Rows of the whole journal."""
         if not self.journal.exists():
             return 0
-        with _reading(self.journal) as db:
+        with closing(_reading(self.journal)) as db:
             return int(db.execute("SELECT count(*) FROM events").fetchone()[0])
 
     @property
     def run(self) -> str:
         """Id of the newest run."""
-        with _reading(self.journal) as db:
+        with closing(_reading(self.journal)) as db:
             found = db.execute("SELECT run FROM events WHERE kind = 'run-started' ORDER BY seq DESC LIMIT 1")
             return str(found.fetchone()[0])
 
@@ -299,7 +316,7 @@ class World:
         """All intents of all runs."""
         if not self.journal.exists():
             return []
-        with _reading(self.journal) as db:
+        with closing(_reading(self.journal)) as db:
             rows = db.execute("SELECT number, at, kind, body FROM events WHERE kind = 'intent' ORDER BY seq")
             return [Event(n, at, kind, json.loads(body)) for n, at, kind, body in rows]
 
@@ -307,7 +324,7 @@ class World:
         """Run by locked target."""
         if not self.journal.exists():
             return {}
-        with _reading(self.journal) as db:
+        with closing(_reading(self.journal)) as db:
             return dict(db.execute("SELECT target, run FROM locks").fetchall())
 
     def wait_for(self, kind: str, seconds: float = 60, **fields: object) -> Event:
@@ -379,7 +396,10 @@ class World:
 
     def fingerprints(self, hosts: Iterable[str] = (*WEB, "lb1")) -> dict[str, object]:
         """Of all hosts, and the load balancer's pool."""
-        found = {f"{host} {key}": value for host in hosts for key, value in self.fingerprint(host).items()}
+        names = list(hosts)
+        with ThreadPoolExecutor(len(names)) as threads:
+            each = zip(names, threads.map(self.fingerprint, names), strict=True)
+            found = {f"{host} {key}": value for host, facts in each for key, value in facts.items()}
         return found | {f"pool {server}": state.split()[0] for server, state in self.pool().items()}
 
 
@@ -443,13 +463,20 @@ def _files(disk: Path) -> Iterator[tuple[str, object]]:
                     yield f"file:/{shown}", _fact(path)
 
 
+_hashes: dict[tuple[str, int, int, int], str] = {}
+
+
 def _fact(path: Path) -> tuple[object, ...]:
     info = path.lstat()
     about = (stat.filemode(info.st_mode), info.st_uid, info.st_gid)
     if stat.S_ISLNK(info.st_mode):
         return (*about, str(path.readlink()))
     if stat.S_ISREG(info.st_mode):
-        return (*about, info.st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        # Whoever writes to a file changes its ctime, and nobody can set that.
+        key = (str(path), info.st_ino, info.st_size, info.st_ctime_ns)
+        if key not in _hashes:
+            _hashes[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return (*about, info.st_size, _hashes[key])
     return about
 
 
