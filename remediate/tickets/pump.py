@@ -27,7 +27,7 @@ from remediate.tickets.interface import (
 )
 from remediate.tickets.status import StatusKeeper
 
-_FINAL = {Exit.VERIFIED_NEW: Final.NEW, Exit.ROLLED_BACK: Final.ORIGINAL}
+_FINAL: dict[int, Final] = {Exit.VERIFIED_NEW: Final.NEW, Exit.ROLLED_BACK: Final.ORIGINAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Pump:
         finished = [event.body for event in self._events(0) if isinstance(event.body, RunFinished)]
         if finished:
             # After the last entry, for a reply would open a ticket that is resolved already.
-            final = _FINAL.get(Exit(finished[-1].exit_code), Final.HUMAN)
+            final = _FINAL.get(finished[-1].exit_code, Final.HUMAN)
             if wait := self._status.finished(final, wait):
                 return wait
         self.closed = closing

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from remediate.errors import InputError
 from remediate.model.change import Priority, Ticket
 from remediate.model.event import Final
-from remediate.tickets.files import contents
-from remediate.tickets.interface import MARKER, Change, Post, TicketAltered, TicketRefused
-from remediate.tickets.markdown_log import harmless
+from remediate.tickets import rt_entry
+from remediate.tickets.interface import Change, Post, TicketAltered, TicketRefused
 from remediate.tickets.rt_client import Row, RtClient
+from remediate.tickets.rt_entry import File
 
 #: What the queues of an RT call their priorities; whatever else they say counts as normal.
 PRIORITIES = MappingProxyType({p.value: p for p in Priority} | {"medium": Priority.NORMAL})
@@ -24,9 +24,6 @@ FIELDS = MappingProxyType({"digest": "Plan digest", "risk": "Risk", "window": "W
 STATUSES = MappingProxyType(
     {"started": "in progress", Final.NEW.value: "resolved", Final.ORIGINAL.value: "rolled back"}
 )
-#: RT's own limit is 10 MB unless set otherwise, and Base64 adds a third.
-LARGEST = 7_000_000
-
 # RT::AuthToken of RT 5: version, user, secret. The user's number tells our entries from others'.
 _TOKEN = re.compile(r"1-(\d+)-[0-9a-fA-F]{32}")
 _NEWEST = 10
@@ -106,7 +103,7 @@ class RequestTrackerTickets:
         self._client.record(f"ticket/{_number(ticket)}")  # RT searches all tickets for one that is not there
         best = 0
         for count, row in enumerate(self._entries(ticket, run, newest_first=True), 1):
-            best = max(best, _marked(row, run))
+            best = max(best, rt_entry.number(row, run))
             # An entry that RT took late may stand behind newer ones, but not behind ten.
             if best and count >= _NEWEST:
                 break
@@ -115,7 +112,7 @@ class RequestTrackerTickets:
     def posted(self, ticket: str, run: str) -> tuple[int, ...]:
         """The numbers in the markers of this run, in the order of the ticket's history."""
         self._client.record(f"ticket/{_number(ticket)}")
-        numbers = (_marked(row, run) for row in self._entries(ticket, run))
+        numbers = (rt_entry.number(row, run) for row in self._entries(ticket, run))
         return tuple(number for number in numbers if number)
 
     def post(self, ticket: str, post: Post) -> None:
@@ -126,21 +123,12 @@ class RequestTrackerTickets:
             TicketRefused: RT has not taken it.
             TicketAltered: RT has taken it, but shows something else.
         """
-        number = _number(ticket)
-        files = [(_plain_name(path), _contents(path)) for path in post.attachments]
-        text = _text(post, [name for name, data in files if not data])
-        files = [(name, data) for name, data in files if data]
+        files = rt_entry.files(post)
+        body = rt_entry.body(post, files)
         kind = "correspond" if post.public else "comment"
-        body: dict[str, object] = {"Content": text, "ContentType": "text/plain"}
-        if files:
-            body["Attachments"] = [
-                # Anything but a byte stream is text to RT, and transcoded.
-                {"FileName": name, "FileType": "application/octet-stream", "FileContent": _base64(data)}
-                for name, data in files
-            ]
-        self._client.create(f"ticket/{number}/{kind}", body)
+        self._client.create(f"ticket/{_number(ticket)}/{kind}", body)
         try:
-            self._compare(ticket, post, text, files)
+            self._compare(ticket, post, str(body["Content"]), [file for file in files if file.data])
         except TicketAltered:
             raise
         except TicketRefused as error:
@@ -148,7 +136,7 @@ class RequestTrackerTickets:
                 f"entry #{post.last} was taken, but: {error.problem}", error.advice
             ) from error
 
-    def _compare(self, ticket: str, post: Post, text: str, files: list[tuple[str, bytes]]) -> None:
+    def _compare(self, ticket: str, post: Post, text: str, files: list[File]) -> None:
         """By the same search as `last_posted`: what is not found here would be posted again."""
         rows = list(self._newest(ticket, post))
         if not rows:
@@ -158,23 +146,24 @@ class RequestTrackerTickets:
             )
         if rows[0].get("Content") != text:
             raise TicketAltered(f"ticket {ticket}: entry #{post.last} does not read as it was written")
-        if sorted(self._attached(ticket, rows[0])) != sorted(files):
+        shown = list(self._attached(ticket, rows[0]))
+        if sorted(shown, key=_order) != sorted(files, key=_order):
             raise TicketAltered(f"ticket {ticket}: attachments of entry #{post.last} are not what was sent")
 
     def _newest(self, ticket: str, post: Post) -> Iterator[Row]:
         for count, row in enumerate(self._entries(ticket, post.run, newest_first=True), 1):
-            if _marked(row, post.run) == post.last:
+            if rt_entry.number(row, post.run) == post.last:
                 yield row
             if count >= _NEWEST:
                 return
 
-    def _attached(self, ticket: str, row: Row) -> Iterator[tuple[str, bytes]]:
+    def _attached(self, ticket: str, row: Row) -> Iterator[File]:
         filters = [{"field": "TransactionId", "value": row["TransactionId"]}]
         fields = {"fields": "Filename", "orderby": "id"}
         for found in self._client.search(f"ticket/{_number(ticket)}/attachments", filters, fields):
             if found.get("Filename"):
                 whole = self._client.record(f"attachment/{found['id']}")
-                yield str(found["Filename"]), base64.b64decode(str(whole.get("Content", "")))
+                yield File(str(found["Filename"]), base64.b64decode(str(whole.get("Content", ""))))
 
     def _entries(self, ticket: str, run: str, *, newest_first: bool = False) -> Iterator[Row]:
         """Texts by this account that may hold a marker of the run (``_`` and ``%`` match more)."""
@@ -219,9 +208,14 @@ class RequestTrackerTickets:
             TicketDown: nobody knows.
         """
         values = {"digest": f"sha256:{change.digest}", "risk": change.risk, "window": change.window}
-        wanted = {self._fields[key]: value for key, value in values.items() if value}
-        self._settle(ticket, {"CustomFields": wanted}, wanted, None)
-        self._settle(ticket, {"Status": self._statuses["started"]}, {}, self._statuses["started"])
+        fields = {self._fields[key]: value for key, value in values.items() if value}
+        status = self._statuses["started"]
+        # Apart: a field that this RT doesn't have must not keep the status back.
+        left = [
+            *self._settle(ticket, {"CustomFields": fields}, fields, None),
+            *self._settle(ticket, {"Status": status}, {}, status),
+        ]
+        _refuse(ticket, left)
 
     def finished(self, ticket: str, final: Final) -> None:
         """Move the ticket to its last status; one that needs a human stays as it is.
@@ -232,20 +226,27 @@ class RequestTrackerTickets:
         """
         status = self._statuses.get(final.value)
         if status:
-            self._settle(ticket, {"Status": status}, {}, status)
+            _refuse(ticket, self._settle(ticket, {"Status": status}, {}, status))
 
     def _settle(
         self, ticket: str, body: Mapping[str, object], fields: Mapping[str, str], status: str | None
-    ) -> None:
-        """Write what is not so yet, read back, compare: RT answers a refusal like a success."""
+    ) -> list[str]:
+        """Write what is not so yet, read back, and tell what is still not so: RT refuses with a 200."""
         path = f"ticket/{_number(ticket)}"
         if not _differences(self._client.record(path), fields, status):
-            return
+            return []
         said = self._client.change(path, body)
-        if left := _differences(self._client.record(path), fields, status):
-            raise TicketRefused(
-                f"ticket {ticket}: {', '.join(left)}: Request Tracker says: {said or 'nothing'}"
-            )
+        left = _differences(self._client.record(path), fields, status)
+        return [*left, f"Request Tracker says: {said or 'nothing'}"] if left else []
+
+
+def _order(file: File) -> tuple[str, bytes]:
+    return file.name, file.data
+
+
+def _refuse(ticket: str, left: list[str]) -> None:
+    if left:
+        raise TicketRefused(f"ticket {ticket}: {'; '.join(left)}")
 
 
 def _differences(row: Row, fields: Mapping[str, str], status: str | None) -> list[str]:
@@ -260,35 +261,7 @@ def _differences(row: Row, fields: Mapping[str, str], status: str | None) -> lis
     return left
 
 
-def _marked(row: Row, run: str) -> int:
-    """The number in the marker at the end of a text, 0 if another run's or none stands there."""
-    last = str(row.get("Content") or "").rstrip().rpartition("\n")[2]
-    found = MARKER.fullmatch(last)
-    return int(found[2]) if found and found[1] == run else 0
-
-
-def _text(post: Post, empty: list[str]) -> str:
-    lines = [harmless(post.text).strip("\n"), *(f"{name}: an empty file" for name in empty), "", post.marker]
-    return "\n".join(lines)
-
-
 def _number(ticket: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", ticket, re.ASCII):
         raise TicketRefused(f"{ticket[:80]!r} is not the number of a ticket", "write digits only")
     return int(ticket)
-
-
-def _plain_name(path: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", path.name).lstrip(".")[-100:]
-    return "file" if name in ("", "0") else name  # to RT, which is Perl, 0 is no name
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _contents(source: Path) -> bytes:
-    try:
-        return contents(source, LARGEST)
-    except OSError as error:
-        raise TicketRefused(f"attachment {source} can't be sent: {error}") from error

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from remediate.errors import InputError
 from remediate.tickets.interface import TicketDown, TicketRefused, TicketUnreachable
@@ -40,10 +41,7 @@ class RtClient:
     """
 
     def __init__(self, url: str, token: str, timeout: float, ca: Path | None = None) -> None:
-        base = url.rstrip("/").removesuffix(_API.rstrip("/")).rstrip("/") + "/"
-        if not base.startswith(("http://", "https://")):
-            raise InputError(f"{url!r} is no address of a Request Tracker", "write https://HOST/")
-        self.base, self._token, self._timeout, self._ca = base, token, timeout, ca
+        self.base, self._token, self._timeout, self._ca = _base(url), token, timeout, ca
         self._rt: Rt | None = None
         self._lock = threading.Lock()
 
@@ -142,8 +140,23 @@ class RtClient:
 
         with self._lock:
             if self._rt is None:
-                self._rt = open_session(self.base + _API, self._token, self._timeout, self._ca)
+                try:
+                    self._rt = open_session(self.base + _API, self._token, self._timeout, self._ca)
+                except OSError as error:
+                    raise InputError(
+                        f"{self._ca}: no certificates can be read there: {error}",
+                        "name a file with the certificate of Request Tracker's authority (PEM)",
+                    ) from error
             return self._rt
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    extra = parts.username or parts.password or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
+        # Not shown: somebody may have put a password in it.
+        raise InputError("the address of Request Tracker is not one", "write https://HOST/ and nothing else")
+    return url.rstrip("/").removesuffix(_API.rstrip("/")).rstrip("/") + "/"
 
 
 def _lost(error: Exception) -> TicketDown:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 Fault = Callable[["Call"], None]
 
@@ -78,20 +80,28 @@ def says(status: str, body: str = "", *headers: str) -> Fault:
 
 @dataclass
 class Line:
-    """Listens on a port of its own. ``faults``: for the next calls whose request line holds the word."""
+    """Listens on a port of its own. ``faults``: for the next calls whose request line holds the word.
+
+    With a ``certificate`` (and its key in the same file) it speaks TLS to the client.
+    """
 
     server: tuple[str, int]
+    certificate: Path | None = None
+    calls: int = 0
     faults: deque[tuple[str, Fault]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if self.certificate else None
+        if self._tls and self.certificate:
+            self._tls.load_cert_chain(self.certificate)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
     def url(self) -> str:
         """Where the server seems to be."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/"
 
     def close(self) -> None:
         """Take no more calls."""
@@ -103,14 +113,18 @@ class Line:
                 client, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError):
+    def _serve(self, accepted: socket.socket) -> None:
+        with accepted, suppress(OSError), self._encrypted(accepted) as client:
+            self.calls += 1
             call = Call(client, _request(client), self.server)
             line = call.request.partition(b"\r\n")[0].decode()
             if self.faults and self.faults[0][0] in line:
                 self.faults.popleft()[1](call)
             else:
                 call.answer(call.forward())
+
+    def _encrypted(self, client: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(client, server_side=True) if self._tls else client
 
 
 def _request(client: socket.socket) -> bytes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -126,10 +129,21 @@ class TestFailures:
             RequestTrackerTickets("http://127.0.0.1/", token)
         assert not token or token not in str(error.value)
 
-    @pytest.mark.parametrize("url", ["", "rt.example.com", "ftp://rt.example.com/"])
-    def test_malformed_address(self, url: str) -> None:
-        with pytest.raises(InputError, match="no address"):
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "rt.example.com",
+            "ftp://rt.example.com/",
+            "https://",
+            "https://a:hunter2@rt/",
+            "https://rt/?x=1",
+        ],
+    )
+    def test_malformed_address_is_not_told(self, url: str) -> None:
+        with pytest.raises(InputError, match="address of Request Tracker") as error:
             RequestTrackerTickets(url, UNUSED)
+        assert "hunter2" not in str(error.value)
 
     @pytest.mark.parametrize("form", ["{}", "{}REST/2.0", "{}REST/2.0/"])
     def test_forms_of_the_address(self, running: RequestTracker, ticket_id: str, form: str) -> None:
@@ -151,3 +165,38 @@ class TestFailures:
         system.close()
         system.close()
         assert system.read(ticket_id).id == ticket_id
+
+
+class TestEncryption:
+    """A stranger in RT's place gets no byte of the token."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        pem = tmp_path / "rt.pem"
+        openssl = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=rt"
+        names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(pem), "-out", str(pem) + ".crt"]
+        subprocess.run([*openssl.split(), *names], check=True, capture_output=True)
+        with pem.open("a") as file:
+            file.write((tmp_path / "rt.pem.crt").read_text())
+        return pem
+
+    def test_known_authority(self, running: RequestTracker, ticket_id: str, certificate: Path) -> None:
+        with contextlib.closing(Line(("127.0.0.1", running.port), certificate)) as line:
+            system = RequestTrackerTickets(line.url, running.token(), ca=certificate)
+            system.post(ticket_id, Post("r-1", 1, "text"))
+            assert system.last_posted(ticket_id, "r-1") == 1
+
+    def test_stranger(self, running: RequestTracker, ticket_id: str, certificate: Path) -> None:
+        with contextlib.closing(Line(("127.0.0.1", running.port), certificate)) as line:
+            system = RequestTrackerTickets(line.url, running.token())
+            with pytest.raises(TicketUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+                system.read(ticket_id)
+            assert line.calls == 0
+
+    @pytest.mark.parametrize("content", [None, "", "nonsense"])
+    def test_authority_that_cannot_be_read(self, tmp_path: Path, content: str | None) -> None:
+        if content is not None:
+            (tmp_path / "ca.pem").write_text(content)
+        system = RequestTrackerTickets("https://127.0.0.1:1/", UNUSED, ca=tmp_path / "ca.pem")
+        with pytest.raises(InputError, match=r"ca\.pem: no certificates"):
+            system.read("1")

