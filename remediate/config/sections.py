@@ -117,6 +117,10 @@ class Limits(Frozen):
     parallel: int = Field(default=50, ge=1, le=1000)
     connect_timeout: Duration = 10.0
     step_timeout: Duration = 600.0
+    lease: Duration = Field(default=60.0, ge=1)
+    """A runner that showed no life for so long may be replaced by another one."""
+    closing: Duration = 120.0
+    """How long the end of a run waits for its ticket before it says that the ticket lacks something."""
 
 
 class CredentialSection(Frozen):

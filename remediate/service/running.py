@@ -34,12 +34,6 @@ from remediate.service.project import Project
 from remediate.service.runs import stored_plan
 from remediate.service.ticketing import beginning, make_outbox, write_private
 
-TTL = 60.0
-"""Seconds after which a runner that shows no life may be replaced."""
-_RENEW = 15.0
-CLOSE_PATIENCE = 120.0
-"""Seconds to wait for the ticket at the end."""
-
 
 @dataclass(frozen=True)
 class Screen:
@@ -92,7 +86,7 @@ def ask(project: Project, run: str, what: Request) -> None:
 
 
 def _take(project: Project, run: str, plan: Plan) -> Lease:
-    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), TTL)
+    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), project.config.limits.lease)
 
 
 def _close_again(project: Project, plan: Plan, run: str, state: RunState, screen: Screen) -> Exit:
@@ -106,7 +100,7 @@ def _close_again(project: Project, plan: Plan, run: str, state: RunState, screen
             f"see `remediate report {run}`; for another run, plan again",
         )
     screen.progress(f"run {run} is finished; completing its ticket {plan.ticket.id}")
-    if not outbox.flush(CLOSE_PATIENCE):
+    if not outbox.flush(project.config.limits.closing):
         raise Waiting(f"ticket {plan.ticket.id} can't be completed yet", "run the same command again later")
     return Exit(state.finished.exit_code)
 
@@ -276,10 +270,10 @@ class _Execution:
         self._outbox.wake()
 
     def _heartbeat(self) -> None:
-        now = self._project.clock()
-        if now - self._renewed >= _RENEW:
+        now, lease = self._project.clock(), self._project.config.limits.lease
+        if now - self._renewed >= lease / 4:
             self._renewed = now
-            self._project.journal.renew(self._lease, now, TTL)
+            self._project.journal.renew(self._lease, now, lease)
 
     def _let_go(self, state: RunState) -> None:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
@@ -287,7 +281,7 @@ class _Execution:
         self._project.journal.release(self._lease, kept)
 
     def _close(self, code: Exit) -> Exit:
-        if self._outbox.flush(CLOSE_PATIENCE):
+        if self._outbox.flush(self._project.config.limits.closing):
             return code
         raise Waiting(
             f"run {self._run} ended ({code.name.lower().replace('_', ' ')}), but its ticket "
