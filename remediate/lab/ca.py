@@ -166,7 +166,6 @@ def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
 def main() -> None:
     """The lab's certificate authority as a command: `issue` a new pair, or `sign` a request."""
     parser = argparse.ArgumentParser(prog="python -m remediate.lab.ca", description=main.__doc__)
-    parser.add_argument("--ca", type=Path, default=MAIN.ca, help="folder of the authority (%(default)s)")
     commands = parser.add_subparsers(required=True, dest="command")
     one = commands.add_parser("issue", help="write OUTDIR/NAME.crt and OUTDIR/NAME.key")
     one.add_argument("name", help="DNS name of the server")
@@ -175,6 +174,8 @@ def main() -> None:
     one.add_argument("--days", type=int, default=SERVER_DAYS, help="validity (%(default)s)")
     two = commands.add_parser("sign", help="read a request on standard input, print the certificate")
     two.add_argument("--days", type=int, default=RENEWED_DAYS, help="validity (%(default)s)")
+    for command in (one, two):
+        command.add_argument("--ca", type=Path, default=MAIN.ca, help="folder of the authority (%(default)s)")
     options = parser.parse_args()
     if options.command == "sign":
         print(sign(options.ca, sys.stdin.buffer.read(), options.days), end="")

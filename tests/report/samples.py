@@ -71,7 +71,7 @@ def plan(**changes: object) -> Plan:
     """Four web servers in two waves; the change is protected by snapshots."""
     names = ("web1", "web2", "web3", "web4")
     http = PlannedCheck(kind=Page.kind, params={"url": "http://{target.address}:8080/healthz"})
-    version = PlannedCheck(kind="command", params={"argv": ["dpkg-query", "-W", "shop"], "equals": "1.1-1"})
+    version = PlannedCheck(kind="elsewhere", params={"argv": ["dpkg-query", "-W", "shop"], "equals": "1.1-1"})
     steps = (
         PlannedStep(
             id="snapshot",

@@ -52,7 +52,7 @@ def notices(document: Document) -> list[tuple[Severity, str]]:
         "| backup 1 | the state is read; repeatable | 45 s, verify 30 s, undo 60 s |",
         "**a person decides**",
         "GET http\\://10.77.0.11:8080/healthz answers 200 (web1, and likewise on 3 more)",
-        'command {"argv": \\["dpkg-query", "-W", "shop"\\], "equals": "1.1-1"}',
+        'elsewhere {"argv": \\["dpkg-query", "-W", "shop"\\], "equals": "1.1-1"}',
         "Everything that this run changed is undone, earlier waves too.",
         "The first target that fails stops the run.",
         "is restored and takes back steps 2, 3 (60 s)",
