@@ -86,7 +86,8 @@ def ask(project: Project, run: str, what: Request) -> None:
 
 
 def _take(project: Project, run: str, plan: Plan) -> Lease:
-    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), project.config.limits.lease)
+    ttl = project.config.limits.lease
+    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), ttl)
 
 
 def _close_again(project: Project, plan: Plan, run: str, state: RunState, screen: Screen) -> Exit:
