@@ -100,6 +100,10 @@ def look(path: str, room: int = 0) -> "list[Entry]":
             return entries
     except (FileNotFoundError, NotADirectoryError):
         return [Entry(path, {"kind": "absent"})]
+    except PermissionError:
+        raise Refusal(
+            f"{path}: permission denied", "it needs root: set ansible_become for this host"
+        ) from None
 
 
 def _walk(folder: int, name: str, path: str, counts: "list[int]") -> "Iterator[Entry]":

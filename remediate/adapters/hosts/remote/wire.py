@@ -72,6 +72,7 @@ def _answer(
     payload: bytes,
 ) -> "tuple[dict[str, Any], bytes]":
     handler = handlers.get(request.pop("op", ""))
+    asked = request.get("path")
     try:
         if handler is None:
             raise Refusal("the agent doesn't know this request")
@@ -81,7 +82,8 @@ def _answer(
     except Refusal as refusal:
         return {"refused": refusal.problem, "advice": refusal.advice}, b""
     except OSError as error:
-        where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+        # Inside, names are relative to an open directory: the path that was asked for says more.
+        where = asked or (os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "")
         return {"refused": "{}{}".format(error.strerror or error, ": " + where if where else "")}, b""
     except Exception as error:
         return {"refused": f"{type(error).__name__}: {error}"}, b""
