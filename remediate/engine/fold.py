@@ -72,7 +72,7 @@ def _(body: RunTaken, state: RunState, at: float) -> None:
         if target.settled is Final.HUMAN:
             target.settled = None
     _reopen_run(state)
-    state.paused = False
+    state.paused, state.front, state.open = False, -1, None
 
 
 def _reopen(cell: Cell, at: float) -> None:
@@ -198,7 +198,7 @@ def _decide(state: RunState, cell: Cell, verdict: Verdict, step_id: str, target:
 
 @_fold.register
 def _(body: GatePassed, state: RunState, at: float) -> None:
-    state.wave, state.wave_done_at, state.front = body.wave + 1, at, 0
+    state.wave, state.wave_done_at, state.front, state.open = body.wave + 1, at, -1, None
 
 
 @_fold.register
@@ -206,6 +206,7 @@ def _(body: RollbackStarted, state: RunState, at: float) -> None:
     for name in body.targets:
         target = state.targets[name]
         target.rolling, target.settled, target.at = True, None, at
+    state.rolling, state.open = state.rolling or bool(body.targets), None
     if body.stop:
         state.stopping = body.reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from datetime import UTC, datetime
 
 from remediate.calendar.budget import fits
@@ -15,26 +16,51 @@ from remediate.model.plan import PlannedStep
 from remediate.model.runbook import Scope
 from remediate.model.step import Role
 
+_NOT_BEGUN = (Phase.NONE, Phase.NOT_APPLIED, Phase.FAILED)
 
-def actions(state: RunState, now: float) -> list[Action]:
-    """What the current wave needs next; one `Record` alone for a decision; empty after the last wave."""
+
+def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Action]:
+    """What the current wave needs next; one `Record` alone for a decision; empty after the last wave.
+
+    Args:
+        busy: targets on which an action is under way; nothing is asked for them until it is over.
+    """
     if state.stopping or state.paused or state.wave >= len(state.plan.waves):
         return []
-    wave = state.plan.waves[state.wave]
-    live = [n for n in wave.targets if not state.targets[n].rolling and not state.targets[n].settled]
-    unseen = [n for n in live if not state.targets[n].inspected]
-    if unseen:
-        return [Inspect(state.wave, n) for n in unseen]
-    for index in range(state.front, len(state.plan.steps)):
-        step = state.plan.steps[index]
-        open_ = [n for n in live if n in step.target_set and not step_done(step, state.cell(index, n))]
-        if open_:
-            state.front = index
-            return _step(state, index, step, open_, now)
-    return _gate(state, wave.soak, now)
+    while state.front < len(state.plan.steps):
+        free = _open(state, busy)
+        if state.open:
+            if state.front < 0:
+                return [Inspect(state.wave, name) for name in free]
+            return _step(state, state.front, state.plan.steps[state.front], free, now)
+        state.front, state.open = state.front + 1, None
+    return _gate(state, state.plan.waves[state.wave].soak, now)
+
+
+def _open(state: RunState, busy: Container[str]) -> list[str]:
+    """Targets on which the front is open and nothing is under way; those that are done leave `state.open`."""
+    if state.open is None:
+        wave = state.plan.waves[state.wave].targets
+        state.open = [n for n in wave if not state.targets[n].rolling and not state.targets[n].settled]
+        if state.front >= 0:
+            chosen = state.plan.steps[state.front].target_set
+            state.open = [n for n in state.open if n in chosen]
+    free = [n for n in state.open if n not in busy]
+    if done := {n for n in free if _done(state, n)}:
+        state.open = [n for n in state.open if n not in done]
+        free = [n for n in free if n not in done]
+    return free
+
+
+def _done(state: RunState, name: str) -> bool:
+    if state.front < 0:
+        return state.targets[name].inspected
+    return step_done(state.plan.steps[state.front], state.cell(state.front, name))
 
 
 def _step(state: RunState, index: int, step: PlannedStep, names: list[str], now: float) -> list[Action]:
+    if (late := _too_late(state, index, step, now)) and _may_begin(state, index, step):
+        return [Record(begin(state, (), late))]
     found: list[Action] = []
     apply: dict[int, list[str]] = defaultdict(list)
     verify: dict[int, list[str]] = defaultdict(list)
@@ -44,13 +70,17 @@ def _step(state: RunState, index: int, step: PlannedStep, names: list[str], now:
             verify[cell.attempt].append(name)
         elif cell.phase is Phase.DOUBT:
             found.append(probe(state, index, name, cell))
-        elif cell.phase in (Phase.NONE, Phase.NOT_APPLIED, Phase.FAILED):
+        elif cell.phase in _NOT_BEGUN:
             apply[cell.attempt + 1].append(name)
-    if (apply or (verify and step.role is Role.CHECK)) and (late := _too_late(state, index, step, now)):
-        return [Record(begin(state, (), late))]
     found += [Apply(step.id, tuple(names), attempt) for attempt, names in apply.items()]
     found += [Verify(step.id, tuple(names), attempt) for attempt, names in verify.items()]
     return found
+
+
+def _may_begin(state: RunState, index: int, step: PlannedStep) -> bool:
+    """Whether it would begin anywhere. A busy target counts: its action may still wait for its turn."""
+    names = state.open or ()
+    return step.role is Role.CHECK or any(state.cell(index, n).phase in _NOT_BEGUN for n in names)
 
 
 def _gate(state: RunState, soak: float, now: float) -> list[Action]:

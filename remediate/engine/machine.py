@@ -41,7 +41,7 @@ def decide(state: RunState, now: float, busy: Container[str] = ()) -> list[Actio
     back = undo.actions(state, now, busy)
     if back and isinstance(back[0], Record):
         return back
-    ahead = forward.actions(state, now)
+    ahead = forward.actions(state, now, busy)
     if ahead and isinstance(ahead[0], Record):
         return ahead
     return back + ahead + _settle(state, now, forward_over=not ahead and _over(state), busy=busy)
@@ -53,6 +53,8 @@ def _over(state: RunState) -> bool:
 
 def _settle(state: RunState, now: float, forward_over: bool, busy: Container[str]) -> list[Action]:
     found: list[Action] = []
+    if not (state.rolling or forward_over):
+        return found
     for name, target in state.targets.items():
         if target.settled is not None or name in busy:
             continue

@@ -1,12 +1,12 @@
 """Performs one action: reads, writes the intent, acts, reads again, and tells what came of it.
 
-Every function here runs on a worker thread with copies of what it needs. Intents are durable before the
-effect begins; everything else is returned, for the runner to record.
+Every function here runs on a worker thread with copies of what it needs. An action with an effect yields
+its intents and goes on when they are durable; everything else is returned, for the runner to record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -33,10 +33,8 @@ from remediate.model.step import CheckResult, Result, Role, Status, Verdict
 T = TypeVar("T")
 
 
-class Record(Protocol):
-    """Writes bodies; they are durable on return."""
-
-    def __call__(self, *bodies: Body) -> None: ...
+#: An action: yields what has to be durable before it goes on, and returns what is left to record.
+Doing = Generator[Sequence[Body], None, list[Body]]
 
 
 class Each(Protocol):
@@ -64,7 +62,6 @@ class Performer:
         self,
         plan: Plan,
         port: Port,
-        record: Record,
         post: Callable[[Sequence[Body]], None],
         each: Each,
         clock: Callable[[], float],
@@ -73,7 +70,7 @@ class Performer:
         scrub: Callable[[str], str] = str,
     ) -> None:
         self._forward, self._scrub = forward, scrub
-        self._plan, self._port, self._record, self._post = plan, port, record, post
+        self._plan, self._port, self._post = plan, port, post
         self._each, self._clock, self._compare = each, clock, compare
 
     def inspect(self, wave: int, job: Job) -> list[Body]:
@@ -84,7 +81,7 @@ class Performer:
             difference = f"it can't be read: {self._say(error)}"
         return [Inspected(wave=wave, target=job.target, ok=not difference, difference=difference)]
 
-    def apply(self, step: str, jobs: Sequence[Job]) -> list[Body]:
+    def apply(self, step: str, jobs: Sequence[Job]) -> Doing:
         """Intent, effect, outcome, for all jobs of one step."""
         if reason := self._port.authorise(self._clock()):
             return [self._held(Verb.APPLY, step, j, reason) for j in jobs]
@@ -92,7 +89,7 @@ class Performer:
         ready = [j for j in ready if self._forward(j.target)]
         if not ready:
             return held
-        self._record(*[self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready])
+        yield [self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready]
         outcomes = self._act(Verb.APPLY, step, ready, self._port.apply)
         done = [
             _with_data(j, o.result) for j, o in zip(ready, outcomes, strict=True) if o.result.status is OK
@@ -212,7 +209,7 @@ class Performer:
             )
         ]
 
-    def undo(self, step: str, jobs: Sequence[Job]) -> list[Body]:
+    def undo(self, step: str, jobs: Sequence[Job]) -> Doing:
         """Take a step back where the state is the one that this run left; else hold it back."""
         ready: list[Job] = []
         intents: list[Body] = []
@@ -227,7 +224,7 @@ class Performer:
                 intents.append(self._intent(Verb.UNDO, step, job, seen))
         if not ready:
             return held
-        self._record(*intents)
+        yield intents
         return [*held, *self._act(Verb.UNDO, step, ready, self._port.undo)]
 
     def _quiet(self, step: str, jobs: Sequence[Job]) -> list[State | Exception]:
@@ -288,6 +285,12 @@ class Performer:
     @staticmethod
     def _held(verb: Verb, step: str, job: Job, difference: str) -> Held:
         return Held(verb=verb, step=step, target=job.target, difference=difference)
+
+
+def whole(work: Callable[[], list[Body]]) -> Doing:
+    """An action that waits for nothing on its way."""
+    yield from ()
+    return work()
 
 
 def _with_data(job: Job, result: Result) -> Job:

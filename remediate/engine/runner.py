@@ -7,16 +7,16 @@ folds the same events and goes on.
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 from remediate.engine.action import Action, Apply, Inspect, Probe, Record, Settle, Undo, Verify, Wait
 from remediate.engine.fold import fold
 from remediate.engine.machine import decide
-from remediate.engine.perform import Performer
+from remediate.engine.perform import Doing, Performer, whole
+from remediate.engine.pool import Pool, ThreadPool
 from remediate.engine.port import Job, Port
 from remediate.engine.state import RunState
 from remediate.errors import Exit
@@ -24,7 +24,8 @@ from remediate.model.base import State
 from remediate.model.event import Body, Event, Progress, Stopped
 from remediate.model.plan import Plan
 
-T = TypeVar("T")
+__all__ = ["Done", "Message", "QueueInbox", "Runner", "ThreadPool"]
+
 POLL = 0.5
 """Seconds between looks at what other processes asked for."""
 
@@ -37,16 +38,6 @@ class Recorder(Protocol):
 
     def post(self, bodies: Sequence[Body], then: Callable[[BaseException | None], None]) -> None:
         """Write and deliver soon, then call ``then``. Without bodies: deliver what others wrote."""
-
-
-class Pool(Protocol):
-    """Runs work beside the deciding thread."""
-
-    def start(self, work: Callable[[], None]) -> None:
-        """Run it, now or soon."""
-
-    def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
-        """Run it over jobs, results in order."""
 
 
 class Inbox(Protocol):
@@ -68,41 +59,8 @@ class Done:
 
 
 Message = list[Event] | Done
-#: Performs a step on jobs and gives what is left to record.
-Work = Callable[[str, Sequence[Job]], list[Body]]
-
-
-class ThreadPool:
-    """Threads: ``parallel`` actions at once, and as many reads within batches."""
-
-    def __init__(self, parallel: int) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"action-{n}", daemon=True) for n in range(parallel)
-        ]
-        for thread in self._threads:
-            thread.start()
-        self._reads = ThreadPoolExecutor(parallel, thread_name_prefix="read")
-
-    def start(self, work: Callable[[], None]) -> None:
-        """See `Pool.start`."""
-        self._work.put(work)
-
-    def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
-        """See `Pool.each`."""
-        return [work(jobs[0])] if len(jobs) == 1 else list(self._reads.map(work, jobs))
-
-    def close(self) -> None:
-        """Wait for what runs, then stop the threads."""
-        for _ in self._threads:
-            self._work.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._reads.shutdown(wait=True, cancel_futures=True)
-
-    def _loop(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+#: Performs a step on jobs.
+Work = Callable[[str, Sequence[Job]], Doing]
 
 
 class QueueInbox:
@@ -155,9 +113,7 @@ class Runner:
         self._plan, self._state, self._port = plan, state, port
         self._recorder, self._inbox, self._pool, self._clock = recorder, inbox, pool, clock
         self._observe, self._interrupted, self._heartbeat = observe, interrupted, heartbeat
-        self._perform = Performer(
-            plan, port, recorder.record, self._later, pool.each, clock, compare, self._forward, scrub
-        )
+        self._perform = Performer(plan, port, self._later, pool.each, clock, compare, self._forward, scrub)
         self._busy: set[str] = set()
         """One action at a time on a target: what is under way may not have an event yet."""
         self._progress_every, self._progress_at = progress_every, clock() + progress_every
@@ -225,19 +181,19 @@ class Runner:
         match action:
             case Inspect(wave, target):
                 job = self._job(0, target, 0)
-                self._go("", [job], lambda _, jobs: self._perform.inspect(wave, jobs[0]))
+                self._go([job], whole(partial(self._perform.inspect, wave, job)))
             case Apply(step, targets, attempt):
                 self._each(step, targets, attempt, self._perform.apply)
             case Verify(step, targets, attempt):
-                self._each(step, targets, attempt, self._perform.verify)
+                self._each(step, targets, attempt, lambda s, j: whole(partial(self._perform.verify, s, j)))
             case Undo(step, targets, attempt):
                 self._each(step, targets, attempt, self._perform.undo)
             case Probe(step, target, attempt):
                 job = self._job(self._plan.step_index[step], target, attempt)
-                self._go(step, [job], lambda s, jobs: self._perform.probe(s, jobs[0]))
+                self._go([job], whole(partial(self._perform.probe, step, job)))
             case Settle(target, final):
                 job = self._job(0, target, 0)
-                self._go("", [job], lambda _, jobs: self._perform.settle(jobs[0], final))
+                self._go([job], whole(partial(self._perform.settle, job, final)))
 
     def _each(
         self,
@@ -249,26 +205,32 @@ class Runner:
         index = self._plan.step_index[step]
         jobs = [self._job(index, t, attempt) for t in targets if t not in self._busy]
         if jobs and self._port.together(step):
-            self._go(step, jobs, work)
+            self._go(jobs, work(step, jobs))
         else:
             for job in jobs:
-                self._go(step, [job], work)
+                self._go([job], work(step, [job]))
 
-    def _go(self, step: str, jobs: Sequence[Job], work: Work) -> None:
+    def _go(self, jobs: Sequence[Job], doing: Doing) -> None:
         targets = tuple(j.target for j in jobs)
         if self._busy.intersection(targets):
             return
         self._busy.update(targets)
+        self._pool.start(partial(self._advance, doing, targets))
 
-        def task() -> None:
-            try:
-                bodies = work(step, jobs)
-            except BaseException as error:
-                self._inbox.put(Done(targets, error))
-            else:
-                self._post(bodies, targets)
-
-        self._pool.start(task)
+    def _advance(self, doing: Doing, targets: tuple[str, ...], problem: BaseException | None = None) -> bool:
+        """On a worker: to the action's end, or to where something has to be durable before it goes on."""
+        try:
+            bodies = next(doing) if problem is None else doing.throw(problem)
+        except StopIteration as end:
+            self._post(end.value, targets)
+        except BaseException as error:
+            self._inbox.put(Done(targets, error))
+        else:
+            self._recorder.post(
+                bodies, lambda p: self._pool.resume(partial(self._advance, doing, targets, p))
+            )
+            return False
+        return True
 
     def _post(self, bodies: Sequence[Body], targets: tuple[str, ...]) -> None:
         """Record, and only when that is folded let go of the targets: else they would be acted on again."""

@@ -81,8 +81,11 @@ class RunState:
     started_at: float = 0.0
     wave: int = 0
     """The wave that is under way: gates passed so far."""
-    front: int = 0
-    """The first step of the wave that may be open; what is done stays done, so none before it is asked."""
+    front: int = -1
+    """The step of the wave that is under way, -1 while its targets are inspected; none before it is open."""
+    open: list[str] | None = None
+    """Targets on which the front may still be open, so that those that are done are not asked again; None:
+    to be found anew."""
     wave_done_at: float = 0.0
     begun: set[tuple[int, int]] = field(default_factory=set)
     """(wave, step) pairs with an effect: what an undo of everything would have to walk back."""
@@ -90,6 +93,8 @@ class RunState:
     """Cells that were ever in doubt; only these are looked through for patience that ran out."""
     failed: dict[str, str] = field(default_factory=dict)
     """Targets that failed, with the reason; they count against the failure budget for good."""
+    rolling: bool = False
+    """Whether any target rolls back, or did."""
     stopping: str = ""
     """Why nothing goes forward any more."""
     paused: bool = False

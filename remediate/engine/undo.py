@@ -89,6 +89,8 @@ def _overdue(state: RunState, cell: Cell, now: float) -> bool:
 
 def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Action]:
     """What the targets that roll back need next; one `Record` alone if one of them is stuck."""
+    if not state.rolling:
+        return []
     rolling = [(n, t) for n, t in state.targets.items() if t.rolling and t.settled is None]
     next_step = {n: index for n, _ in rolling if (index := _next(state, n)) is not None}
     if not next_step:

@@ -49,7 +49,7 @@ class SimInbox:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._messages: deque[Message] = deque()
-        self._work: deque[Callable[[], None]] = deque()
+        self._work: deque[Callable[[], object]] = deque()
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
 
     def put(self, item: Message) -> None:
@@ -64,8 +64,10 @@ class SimInbox:
                 heapq.heappop(self.timers)[2]()
         return self._messages.popleft() if self._messages else None
 
-    def start(self, work: Callable[[], None]) -> None:
+    def start(self, work: Callable[[], object]) -> None:
         self._work.append(work)
+
+    resume = start
 
     def each(self, work: Callable[[Job], T], jobs: Sequence[Job]) -> list[T]:
         return [work(j) for j in jobs]
