@@ -49,7 +49,7 @@ def survey(
             try:
                 states[draft.id] = draft.step.observe(contexts(draft.id, target))
             except Exception as error:
-                return states, f"{target.name}: {words(error)}"
+                return states, named(target.name, words(error))
         return states, ""
 
     progress(f"reading {len(targets)} targets")
@@ -92,6 +92,11 @@ def _preview(
     else:
         texts = {c.target.name: text for c, text in zip(chosen, pool.map(one, chosen), strict=True)}
     found.preview[draft.id] = {name: text[:PREVIEW_LIMIT] for name, text in texts.items() if text}
+
+
+def named(target: str, text: str) -> str:
+    """The text with its target in front, once."""
+    return text if text.startswith(f"{target}:") else f"{target}: {text}"
 
 
 def words(error: Exception) -> str:

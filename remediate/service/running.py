@@ -23,6 +23,7 @@ from remediate.journal.interface import Lease
 from remediate.journal.writer import Writer
 from remediate.model.event import Body, Event, Final, Progress, Request, Requested, RunStarted, RunTaken
 from remediate.model.plan import Plan
+from remediate.planning.survey import words
 from remediate.report.compare import difference
 from remediate.service import preflight
 from remediate.service.approving import standing
@@ -211,7 +212,7 @@ class _Execution:
             try:
                 changes = difference(self._plan.original(name), port.inspect(name))
             except Exception as error:
-                return f"{name} can't be read: {error}"
+                return f"{name} can't be read: {words(error)}"
             return f"{name} changed since the plan was made: {changes}" if changes else ""
 
         with ThreadPoolExecutor(self._project.config.limits.parallel) as pool:
