@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ class Vault:
             raise StepFailed(f"can't make {self.folder} for the backup: {error.strerror}") from None
 
     def put(self, content: bytes) -> str:
-        """Keep these bytes durably; returns their SHA-256, which is their name."""
+        """Keep these bytes; returns their SHA-256, which is their name. They are durable once it is sealed."""
         digest = sha256(content)
         if not (self.folder / digest).exists():
             self._write(digest, content)
@@ -48,7 +50,10 @@ class Vault:
     def seal(self, manifest: dict[str, Any]) -> str:
         """Write the manifest, last of all; returns its SHA-256, to be remembered elsewhere."""
         data = json.dumps({"format": FORMAT, **manifest}, sort_keys=True, indent=1).encode()
+        # The contents' names first: a manifest must never be there without what it names.
+        self._sync()
         self._write(_MANIFEST, data)
+        self._sync()
         return sha256(data)
 
     def sealed(self) -> bool:
@@ -106,18 +111,27 @@ class Vault:
 
     def _write(self, name: str, content: bytes) -> None:
         """By a rename, after the bytes are on the disk. mkstemp makes files 0600."""
-        try:
+        with self._storing():
             handle, path = tempfile.mkstemp(dir=self.folder)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(path).rename(self.folder / name)
+
+    def _sync(self) -> None:
+        """Make the names themselves durable."""
+        with self._storing():
             above = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(above)
             finally:
                 os.close(above)
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StepFailed(
                 f"the backup can't be stored in {self.folder}: {error.strerror}",
