@@ -41,7 +41,7 @@ class Vault:
             raise StepFailed(f"can't make {self.folder} for the backup: {error.strerror}") from None
 
     def put(self, content: bytes) -> str:
-        """Keep these bytes; returns their SHA-256, which is their name. They are durable once it is sealed."""
+        """Keep these bytes, durable once all is sealed; returns their SHA-256, which is their name."""
         digest = sha256(content)
         if not (self.folder / digest).exists():
             self._write(digest, content)
