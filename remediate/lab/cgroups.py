@@ -49,10 +49,10 @@ def processes(group: str) -> set[int]:
     """Everything that runs in ``group`` or below it, in any hierarchy."""
     found: set[int] = set()
     for mount in hierarchies():
-        for file in (mount / group).rglob("cgroup.procs"):
-            # A group that vanishes while it is read has no processes.
+        for folder, _, _ in os.walk(mount / group):
+            # A group that vanishes while it is read has no processes; `rglob` would stumble over it.
             with suppress(OSError):
-                found.update(int(word) for word in file.read_text().split())
+                found.update(int(word) for word in Path(folder, "cgroup.procs").read_text().split())
     # 0 stands for a process outside this pid namespace, which isn't ours to touch.
     return found - {0}
 
