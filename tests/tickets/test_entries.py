@@ -51,10 +51,16 @@ class TestEntries:
         for _ in range(20):
             world.add(TAKEN)
             world.go(seconds=1)
-            world.system.clock.now += 1
         world.go()
         assert told(world) == list(range(1, 21))
-        assert len(world.system.shown) == 4
+        assert 3 <= len(world.system.shown) <= 5
+
+    def test_what_is_left_of_a_full_entry_waits_again(self, world: World) -> None:
+        world.add(*[TAKEN] * (LINES + 1))
+        world.go(seconds=4)
+        assert lasts(world) == [LINES]
+        world.go(seconds=2)
+        assert lasts(world) == [LINES, LINES + 1]
 
     def test_a_public_event_does_not_wait(self, world: World) -> None:
         world.add(TAKEN, Progress(text="half"))
@@ -130,6 +136,35 @@ class TestFiles:
         assert "secret: it holds what looks like a secret" in entry.text
         assert "big: more than 7,000,000 bytes" in entry.text
         assert entry.text.count("not attached") == 4
+
+    def test_their_sum_is_bounded(self, tmp_path: Path) -> None:
+        def file(event: Event) -> tuple[Path, ...]:
+            path = tmp_path / str(event.number)
+            path.write_bytes(bytes([event.number]) * 3_000_000)
+            return (path,)
+
+        world = World(FakeTickets(), render, composer=Composer("r-1", render, file, str))
+        world.add(*[TAKEN] * 5)
+        world.go()
+        assert [len(e.attachments) for e in world.system.shown] == [2, 2, 1]
+
+    def test_a_clean_file_is_scrubbed_once(self, tmp_path: Path) -> None:
+        file = tmp_path / "a.log"
+        file.write_text("first")
+        seen: list[str] = []
+
+        def scrub(text: str) -> str:
+            seen.append(text)
+            return text
+
+        composer = Composer("r-1", render, lambda _e: (file,), scrub)
+        world = World(FakeTickets(down_until=1e9), render, composer=composer)
+        world.pump._known = 0
+        world.add(TAKEN)
+        world.go(seconds=1000)
+        file.write_text("second")
+        world.go(seconds=1000)
+        assert (seen.count("first"), seen.count("second")) == (1, 1)
 
     def test_refused_files_do_not_hold_the_log_up(self, tmp_path: Path) -> None:
         file = tmp_path / "a.log"

@@ -64,6 +64,28 @@ class TestOutages:
         world.system.down_until = 1e9
         assert [world.pump.step() for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
+    def test_every_outage_is_told_and_begins_with_short_waits(self, world: World) -> None:
+        world.add(TAKEN)
+        world.go()
+        for _ in range(2):
+            world.system.down_until = world.system.clock.now + 1000
+            world.add(Progress(text="a"))
+            assert [world.pump.step() for _ in range(3)] == [1, 2, 4]
+            world.go()
+        assert len(world.problems) == 2
+
+    def test_after_an_end_the_log_goes_on_at_its_pace(self, world: World) -> None:
+        world.add(TAKEN, SILENT)
+        assert world.close()
+        world.add(SILENT)
+        world.go()
+        assert lasts(world) == [2]
+        world.add(TAKEN)
+        world.go(seconds=4)
+        assert lasts(world) == [2]
+        assert world.close()
+        assert lasts(world) == [2, 4]
+
     def test_a_lost_reply_makes_no_double(self, world: World) -> None:
         world.system.fates = deque(["lost", "taken", "lost"])
         world.add(STARTED, Progress(text="a"), TAKEN, Progress(text="b"))

@@ -122,3 +122,14 @@ class TestStatus:
         world.go()
         assert world.system.status == "in progress"
         assert [e.run for e in world.system.shown] == ["r-1"]
+
+    def test_attempts_are_counted_for_each_move(self) -> None:
+        world = self.world()
+        world.system.status_fails = 2
+        world.add(STARTED)
+        world.go()
+        world.system.status_fails = 2
+        world.add(RunFinished(exit_code=0, summary="done"))
+        assert world.close()
+        assert world.system.status == "verified-new"
+        assert [e.run for e in world.system.shown] == ["r-1", "r-1"]

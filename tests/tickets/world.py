@@ -75,9 +75,12 @@ class World:
         end = self.system.clock.now + seconds
         for _ in range(moves):
             delay = self.pump.step()
-            if delay is None or self.system.clock.now + delay > end:
+            if delay is None:
                 return
             self.system.clock.now += delay
+            if self.system.clock.now > end:
+                self.system.clock.now = end
+                return
         raise AssertionError("it goes on for ever")
 
     def close(self, seconds: float = 36_000.0) -> bool:
