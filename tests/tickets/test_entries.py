@@ -56,7 +56,9 @@ class TestEntries:
         assert 3 <= len(world.system.shown) <= 5
 
     def test_what_is_left_of_a_full_entry_waits_again(self, world: World) -> None:
-        world.add(*[TAKEN] * (LINES + 1))
+        world.add(*[TAKEN] * (LINES - 1))
+        world.go(seconds=3)
+        world.add(TAKEN, TAKEN)
         world.go(seconds=4)
         assert lasts(world) == [LINES]
         world.go(seconds=2)
