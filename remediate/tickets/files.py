@@ -1,10 +1,16 @@
-"""Reads what is to be attached."""
+"""Reads what is to be attached, and tells what must not be."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
+
+from remediate.credentials.scrub import MARK
+
+# What a plan holds in a secret's place, of the schemes that every project has.
+_REFERENCE = re.compile(r"env:\w{1,100}|file:/?[\w./-]{1,1000}|command:[\w.-]{1,100}", re.ASCII)
 
 
 def contents(path: Path, limit: int) -> bytes:
@@ -22,3 +28,17 @@ def contents(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise OSError(f"more than {limit:,} bytes")
     return data
+
+
+def leaks(text: str, scrubbed: str) -> bool:
+    """Whether a secret was scrubbed out of this text. A reference to one only stands in its place."""
+    first, *rest = scrubbed.split(MARK)
+    at = len(first)
+    if not text.startswith(first) or not text.endswith(rest[-1] if rest else first):
+        return True
+    for number, part in enumerate(rest, 1):
+        end = text.find(part, at) if number < len(rest) else len(text) - len(part)
+        if end < at or not (text[at:end] == MARK or _REFERENCE.fullmatch(text[at:end])):
+            return True
+        at = end + len(part)
+    return at != len(text)

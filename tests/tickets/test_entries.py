@@ -6,9 +6,13 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from remediate.credentials.scrub import SHORTEST, Scrubber
 from remediate.model.event import Event, Progress
 from remediate.tickets.entries import BYTES, FILE_BYTES, LINES, Composer
+from remediate.tickets.files import leaks
 
 from .fake import FakeTickets
 from .world import SILENT, STARTED, TAKEN, World, lasts, render, told
@@ -187,3 +191,35 @@ class TestFiles:
         world.add(STARTED)
         world.go(seconds=3000)
         assert 5 <= world.system.calls.count("post") <= 15
+
+    @pytest.mark.parametrize(
+        ("text", "leak"),
+        [
+            ("nothing", False),
+            ("", False),
+            ('{"password":"env:DB_PASSWORD"}', False),
+            ('{"password":"env:DB_PASSWORD","x":1,"api_key":"file:/etc/remediate/token"}', False),
+            ("password=command:vault-read and so on", False),
+            ("password=[redacted]", False),
+            ('{"password":"env:DB_PASSWORD","x":"hunter2-secret"}', True),
+            ('{"password":"hunter2-secret"}', True),
+            ('{"password":"env:DB_PASSWORD hunter2"}', True),
+            ('{"password":"user:hunter2"}', True),
+            ("hunter2-secret", True),
+            ("password=env:A password=guess password=env:B", True),
+            ('{"password":"env:A"}{"password":"x"}{"password":"env:A"}', True),
+        ],
+    )
+    def test_a_reference_is_no_secret(self, text: str, leak: bool) -> None:
+        scrubber = Scrubber()
+        scrubber.add("hunter2-secret")
+        assert leaks(text, scrubber.scrub(text)) == leak
+
+    @given(st.text("ab:env[redct]", max_size=20), st.text("ab:env", max_size=8))
+    def test_a_known_value_never_passes(self, around: str, secret: str) -> None:
+        scrubber = Scrubber()
+        if len(secret) < SHORTEST or secret.startswith("env:"):
+            return
+        scrubber.add(secret)
+        text = f"{around}{secret}{around}"
+        assert leaks(text, scrubber.scrub(text))
