@@ -127,9 +127,11 @@ def window_of(project: Project, text: str) -> Window:
 
 
 def refuse_existing(file: Path) -> None:
-    """Raises `InputError` if there is such a file: a plan is never overwritten."""
-    if file.exists():
+    """Raises `InputError` if there is such a file (a plan is never overwritten), or no folder for it."""
+    if os.path.lexists(file):
         raise InputError(f"{file} exists", "choose another name with -o; a plan is never overwritten")
+    if not file.absolute().parent.is_dir():
+        raise InputError(f"{file}: there is no folder {file.parent}", "make it, or choose another place")
 
 
 def save_plan(plan: Plan, file: Path) -> None:

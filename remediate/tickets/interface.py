@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from remediate.errors import RemediateError
+from remediate.errors import Exit, RemediateError
 from remediate.model.change import Ticket
 from remediate.model.event import Final
 
 
 class TicketDown(RemediateError):
     """The ticket system can't be reached, or nobody knows whether it took the last post."""
+
+    exit_code = Exit.WAITING
 
 
 class TicketUnreachable(TicketDown):
@@ -22,6 +24,8 @@ class TicketUnreachable(TicketDown):
 
 class TicketRefused(RemediateError):
     """The ticket system answered, and said no (no such ticket, no right, a field it dropped)."""
+
+    exit_code = Exit.USAGE
 
 
 class TicketAltered(TicketRefused):
