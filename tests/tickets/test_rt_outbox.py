@@ -6,13 +6,17 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from remediate.journal.sqlite import SqliteJournal
 from remediate.lab.rt import RequestTracker
 from remediate.model.event import Body, Event, Progress, RunFinished, RunStarted, RunTaken
 from remediate.tickets.interface import Change, TicketSystem
@@ -47,6 +51,25 @@ def system(rt_system: RequestTrackerTickets) -> RequestTrackerTickets:
 @pytest.fixture
 def ticket_id(rt_ticket: str) -> str:
     return rt_ticket
+
+
+#: A process that posts what the journal holds.
+PROCESS = """
+import sys
+from pathlib import Path
+from remediate.journal.sqlite import SqliteJournal
+from remediate.tickets.outbox import Outbox
+from remediate.tickets.pump import Pace
+from remediate.tickets.rt import RequestTrackerTickets
+path, url, ticket = sys.argv[1:]
+token = sys.stdin.read()
+journal = SqliteJournal(Path(path))
+outbox = Outbox(
+    RequestTrackerTickets(url, token), ticket, "r-1", lambda after: journal.events("r-1", after),
+    lambda event: f"<{event.number}> {event.body.kind}", pace=Pace(settle=1, linger=0),
+)
+sys.exit(0 if outbox.flush(100) else 1)
+"""
 
 
 class Log:
@@ -224,3 +247,24 @@ class TestOutbox:
             assert log.outbox.flush(20)
         assert told(transcript_of(running, ticket_id)) == [1, 1, 2]
         assert log.problems[-1].endswith("taken late: [1]")
+
+    def test_process_killed_at_any_moment(
+        self, running: RequestTracker, ticket_id: str, tmp_path: Path
+    ) -> None:
+        """One process after another is killed while it posts; the last one finds what is missing."""
+        path = tmp_path / "journal.db"
+        journal = SqliteJournal(path)
+        lease = journal.acquire("r-1", [], "test", 0.0, 1e9)
+        step: list[Body] = [Progress(text="on"), TAKEN, TAKEN]
+        bodies = [STARTED, *step * 6]
+        journal.append("r-1", bodies, 0.0, lease)
+        command = [sys.executable, "-c", PROCESS, str(path), running.url, ticket_id]
+        for attempt in range(12):
+            with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+                try:
+                    process.communicate(running.token(), random.uniform(1, 6) if attempt < 11 else 120)  # noqa: S311
+                    break
+                except subprocess.TimeoutExpired:
+                    process.kill()
+        assert process.returncode == 0
+        assert told(transcript_of(running, ticket_id)) == list(range(1, len(bodies) + 1))
