@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from remediate.model.base import sha256
 
@@ -17,18 +19,29 @@ def record_hash(prev: str, seq: int, run: str, number: int, at: float, body: str
     return sha256(f"{prev}\n{seq}\n{run}\n{number}\n{at!r}\n{body}".encode())
 
 
-def broken(rows: Iterable[tuple[int, str, int, float, str, str, str]]) -> list[str]:
-    """What is wrong with a chain of (seq, run, number, at, body, prev, hash) rows; empty when whole."""
+def broken(rows: Iterable[tuple[int, str, int, float, str, str, str, str, str | None]]) -> list[str]:
+    """What is wrong with a chain of records; empty when whole.
+
+    Args:
+        rows: seq, run, number, at, body, prev, hash, and what the body is found by: kind and plan.
+    """
     findings: list[str] = []
     prev, expected, numbers = GENESIS, 1, dict[str, int]()
-    for seq, run, number, at, body, row_prev, row_hash in rows:
+    for seq, run, number, at, body, row_prev, row_hash, kind, plan in rows:
         if seq != expected:
             findings.append(f"records {expected} to {seq - 1} are missing")
         if row_prev != prev:
             findings.append(f"record {seq} does not follow the record before it")
-        if row_hash != record_hash(row_prev, seq, run, number, at, body):
+        intact = row_hash == record_hash(row_prev, seq, run, number, at, body)
+        if not intact or (kind, plan) != found_by(json.loads(body)):
             findings.append(f"record {seq} (run {run}, event {number}) was edited")
         if number != numbers.get(run, 0) + 1:
             findings.append(f"run {run}: event {number} follows event {numbers.get(run, 0)}")
         prev, expected, numbers[run] = row_hash, seq + 1, number
     return findings
+
+
+def found_by(body: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Kind and plan, by which a record is searched for; copies of what the body says."""
+    kind = str(body["kind"])
+    return kind, body["plan"] if kind in ("run-started", "revoked") else None

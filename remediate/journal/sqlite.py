@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError
+
 from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
 from remediate.journal.chain import GENESIS, broken, record_hash
 from remediate.journal.holder import certainly_dead
@@ -166,9 +169,14 @@ class SqliteJournal:
 
     def audit(self) -> list[str]:
         """What is wrong with the hash chain; empty when it is whole."""
-        with self._mutex:
-            rows = self._db.execute("SELECT seq, run, number, at, body, prev, hash FROM events ORDER BY seq")
-            return broken(rows)
+        try:
+            with self._mutex, self._reading():
+                rows = self._db.execute(
+                    "SELECT seq, run, number, at, body, prev, hash, kind, plan FROM events ORDER BY seq"
+                )
+                return broken(rows)
+        except JournalUnwritable as error:
+            return [error.problem]
 
     def _prepare(self) -> None:
         with self._write() as db:
@@ -224,14 +232,23 @@ class SqliteJournal:
                 raise self._unwritable(error) from error
 
     def _read(self, sql: str, args: tuple[object, ...]) -> list[tuple[str, ...]]:
-        with self._mutex:
+        with self._mutex, self._reading():
             return self._db.execute(sql, args).fetchall()
 
     def _select(self, where: str, args: tuple[object, ...]) -> list[Event]:
         sql = f"SELECT seq, run, number, at, body, prev, hash FROM events {where}"  # noqa: S608 - constants
-        with self._mutex:
+        with self._mutex, self._reading():
             rows = self._db.execute(sql, args).fetchall()
         return [Event(s, r, n, a, BODY.validate_json(b), p, h) for s, r, n, a, b, p, h in rows]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalUnwritable(
+                f"the journal {self.path} can't be read: {error}", "put its backup in its place"
+            ) from error
 
 
 def _chain(
@@ -240,15 +257,35 @@ def _chain(
     """Rows and events that follow this tail."""
     rows: list[tuple[object, ...]] = []
     events: list[Event] = []
-    for body in bodies:
+    for given in bodies:
         seq, number = seq + 1, number + 1
-        text = body.model_dump_json()
+        body, text = _text(given)
         hash_ = record_hash(prev, seq, run, number, at, text)
         plan = body.plan if isinstance(body, RunStarted | Revoked) else None
         rows.append((seq, number, body.kind, plan, text, prev, hash_))
         events.append(Event(seq, run, number, at, body, prev, hash_))
         prev = hash_
     return rows, events
+
+
+def _text(body: Body) -> tuple[Body, str]:
+    """The body and its JSON. What a host said may hold bytes that are no text: they become escapes."""
+    try:
+        return body, body.model_dump_json()
+    except PydanticSerializationError:
+        clean = BODY.validate_python(_readable(body.model_dump(mode="json")))
+        return clean, clean.model_dump_json()
+
+
+def _readable(value: JsonValue) -> JsonValue:
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case list():
+            return [_readable(item) for item in value]
+        case dict():
+            return {str(_readable(key)): _readable(item) for key, item in value.items()}
+    return value
 
 
 def _stale(lease: Lease) -> StaleLease:
