@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remediate.cli.options import Settings
+from remediate.errors import Exit
 from remediate.model.event import Event
 from remediate.model.plan import Plan
 from remediate.report.lines import line
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from remediate.service.project import Project
+
+
+_SHOW_CURSOR = b"\x1b[?25h\r\n"
 
 
 class Interrupt:
@@ -38,7 +43,10 @@ class Interrupt:
     def handle(self, _number: int, _frame: FrameType | None) -> None:
         """The signal handler."""
         if self._asked.is_set():
-            raise KeyboardInterrupt
+            # An exception would wait for the steps in flight: they are left to recovery, as after kill -9.
+            if sys.stdout.isatty():
+                os.write(sys.stdout.fileno(), _SHOW_CURSOR)
+            os._exit(int(Exit.INTERRUPTED))
         self._asked.set()
         self._settings.say(
             "stopping after the step in flight; `remediate run FILE` goes on from there "

@@ -105,7 +105,7 @@ def test_each_change_is_backed_up_before(story: Story) -> None:
 
 def test_ticket_tells_everything_in_order_without_repeats(story: Story) -> None:
     complete(story.world)
-    told = internal_lines(story.world.ticket_log(), story.world.run)
+    told = internal_lines(entries(story.world.ticket_log()), story.world.run)
     for host in WEB:
         for word in ("begins", "done in", "verified in", "verified new"):
             assert any(host in line and word in line for line in told), (host, word)
@@ -218,7 +218,7 @@ def test_failed_verification_rolls_every_host_back(world: World) -> None:
     for host in WEB:
         assert world.upgrades(host)[-2:] == ["upgrade 1.0-1 1.2-1", "upgrade 1.2-1 1.0-1"]
     complete(world)
-    told = "\n".join(internal_lines(world.ticket_log(), world.run))
+    told = "\n".join(internal_lines(entries(world.ticket_log()), world.run))
     assert "web3" in told
     assert "verification failed" in told
     assert "500" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ _ENTRY = re.compile(
     r"^\[remediate (?P<run>\S+) #(?P<last>\d+)\]$",
     re.MULTILINE | re.DOTALL,
 )
+MARK = re.compile(r"^\[remediate (\S+) #(\d+)\]\s*\Z", re.MULTILINE)
 _FILE = re.compile(r"^- \[([^\]]+)\]\(attachments/", re.MULTILINE)
 
 
@@ -37,27 +39,30 @@ def entries(log: str) -> list[Entry]:
     ]
 
 
-def internal_lines(log: str, run: str) -> list[str]:
-    """What it tells engineers of one run, line by line."""
-    return [line for e in entries(log) if e.run == run and not e.public for line in e.text.splitlines()]
+def internal_lines(found: Sequence[Entry], run: str) -> list[str]:
+    """What entries tell engineers of one run, line by line."""
+    return [line for e in found if e.run == run and not e.public for line in e.text.splitlines()]
 
 
-def markers(log: str, run: str) -> list[int]:
-    """Numbers of the newest event in each entry of a run."""
-    return [entry.last for entry in entries(log) if entry.run == run]
+def complete(world: World, run: str = "", found: Sequence[Entry] | None = None) -> None:
+    """The ticket tells of every event of a run, once and in order, up to the last.
 
-
-def complete(world: World, run: str = "") -> None:
-    """The ticket tells of every event of a run, once and in order, up to the last."""
+    Args:
+        found: its entries; default: those of the file ticket T-1.
+    """
     run = run or world.run
-    log, events = world.ticket_log(), world.events(run)
-    assert len(entries(log)) == log.count("\n[remediate "), "every entry can be read"
-    numbers = markers(log, run)
+    events = world.events(run)
+    if found is None:
+        log = world.ticket_log()
+        found = entries(log)
+        assert len(found) == log.count("\n[remediate "), "every entry can be read"
+    ours = [e for e in found if e.run == run]
+    numbers = [e.last for e in ours]
     assert numbers == sorted(set(numbers))
     assert numbers[-1] == events[-1].number
     public = [e.number for e in events if e.kind in ("progress", "run-finished")]
-    assert [e.last for e in entries(log) if e.run == run and e.public] == public
+    assert [e.last for e in ours if e.public] == public
     shown = world.cli("log", run).expect(0).out.splitlines()
     assert len(shown) == len(events)
     expected = [line for e, line in zip(events, shown, strict=True) if e.number not in public]
-    assert internal_lines(log, run) == expected
+    assert internal_lines(found, run) == expected

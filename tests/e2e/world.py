@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 from remediate.lab import pool
 from remediate.lab.hosts import Hosts
 from remediate.lab.inventory import write_inventory
+from remediate.lab.keys import key_pair
 from remediate.lab.layout import Layout
 
 T = TypeVar("T")
@@ -159,6 +160,8 @@ class World:
     temp: Path
     env: dict[str, str] = field(default_factory=dict)
     started: list[Running] = field(default_factory=list)
+    journal_file: Path | None = None
+    """Where the journal is, if not in its usual place."""
 
     # -- the project --
 
@@ -169,6 +172,8 @@ class World:
         for source in sorted((Path(__file__).parent / "runbooks").glob("*.py")):
             if source.name != "__init__.py":
                 shutil.copy(source, self.root / "runbooks")
+        for source in sorted((Path(__file__).parent / "playbooks").glob("*.yml")):
+            shutil.copy(source, self.root / "playbooks")
         shutil.copy(REPO / "ansible.cfg", self.root)
         write_inventory(self.root / "inventory", 5, self.lab.layout)
         self.edit("inventory/hosts.yml", lambda text: _without_host(text, "web4"))
@@ -213,6 +218,10 @@ class World:
         folder.mkdir(parents=True)
         fields = f"subject: e2e\nrequester: {requester}\npriority: normal"
         (folder / "ticket.md").write_text(f"---\n{fields}\n---\n\nPlease.\n")
+
+    def keygen(self, path: Path) -> None:
+        """A new signing key of somebody."""
+        key_pair(path, path.name)
 
     def key(self, person: str) -> Path:
         """A person's signing key."""
@@ -283,7 +292,7 @@ class World:
     @property
     def journal(self) -> Path:
         """Its file."""
-        return self.root / ".remediate" / "journal.db"
+        return self.journal_file or self.root / ".remediate" / "journal.db"
 
     def events(self, run: str | None = None) -> list[Event]:
         """Rows of one run, or of the newest run; empty if nothing is there yet."""
@@ -362,6 +371,15 @@ class World:
         done = self.lab.exec(host, argv)
         assert done.returncode == 0, f"{host}: {argv}: {done.stdout} {done.stderr}"
         return done.stdout
+
+    def go(self, host: str) -> None:
+        """Let the step that waits go on; past the network, which may be cut."""
+        (self.disk(host) / "var/lib/e2e-go").touch()
+
+    def held(self, host: str) -> int:
+        """How often the command of the step that waits was carried out."""
+        log = self.disk(host) / "var/log/e2e-held"
+        return log.read_text().count("done") if log.exists() else 0
 
     def version(self, host: str, package: str = "shop") -> str:
         """The installed version."""

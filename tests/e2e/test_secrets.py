@@ -1,0 +1,139 @@
+"""A secret is used on the host, and stands nowhere else: no file, no argument, no environment, no output."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.e2e.ticket import complete
+from tests.e2e.world import World
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+#: Long, and with characters that escapes change.
+CANARY = 'c4nary"<&>\\ünd/so+weiter%1'
+_FORMS = (
+    CANARY,
+    json.dumps(CANARY)[1:-1],
+    json.dumps(CANARY, ensure_ascii=False)[1:-1],
+    json.dumps(json.dumps(CANARY))[3:-3],
+    quote(CANARY, safe=""),
+    CANARY.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;"),
+    CANARY.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&#34;"),
+    repr(CANARY)[1:-1],
+    base64.b64encode(CANARY.encode()).decode()[:-4],
+    "c4nary",
+    "und/so+weiter"[1:],
+)
+
+
+def betrayed(data: bytes) -> list[str]:
+    """Forms of the secret that stand in these bytes."""
+    return [form for form in _FORMS if form.encode() in data]
+
+
+def files(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """Files below, their names included, in which it stands."""
+    found = {}
+    for folder in folders:
+        for path in folder.rglob("*"):
+            data = path.read_bytes() if path.is_file() else b""
+            if forms := betrayed(str(path).encode() + data):
+                found[str(path)] = forms
+    return found
+
+
+@contextmanager
+def watching_processes(own: set[int]) -> Iterator[dict[str, list[str]]]:
+    """Looks at every process of this machine, again and again: arguments of all, environments of those that
+    the program started.
+    """
+    found: dict[str, list[str]] = {}
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            for folder in Path("/proc").iterdir():
+                if folder.name.isdigit():
+                    _look(folder, own, found)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
+def _look(folder: Path, own: set[int], found: dict[str, list[str]]) -> None:
+    try:
+        words = (folder / "cmdline").read_bytes()
+        variables = (folder / "environ").read_bytes()
+    except OSError:
+        return
+    shown = words.replace(b"\0", b" ").decode(errors="replace")[:200]
+    if forms := betrayed(words):
+        found[f"arguments of {folder.name}: {shown}"] = forms
+    # The program itself gets it by its environment: that is where its user put it.
+    if b"REMEDIATE_TOKEN=" in variables and (forms := betrayed(variables)):
+        found[f"environment of {folder.name}: {shown}"] = forms
+        own.add(int(folder.name))
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_secret_stands_nowhere(world: World, fail: bool) -> None:
+    """Also when a task writes it to a file, prints it, and fails with it."""
+    world.env["E2E_TOKEN"] = CANARY
+    with watching_processes(set()) as processes:
+        plan = world.approved("use-secret", f"fail={str(fail).lower()}", "--limit", "web1")
+        done = world.cli("run", plan)
+        assert done.code == (4 if fail else 0), done.said
+        shown = [done, world.cli("show", plan), world.cli("show", plan, "--format", "html")]
+        shown += [world.cli(*args, "last", *more) for args in (("log",), ("report",), ("status",), ("watch",))
+                  for more in ((), ("--output", "json"))]  # fmt: skip
+        if not fail:
+            assert CANARY in (world.disk("web1") / "etc/e2e-secret").read_text()
+            shown.append(world.cli("rollback", "last"))
+    assert not (world.disk("web1") / "etc/e2e-secret").exists()
+    assert processes == {}
+    for command in shown:
+        assert betrayed(command.said.encode()) == [], command.argv
+    assert files([world.root, world.temp]) == {}
+    complete(world)
+
+
+@pytest.mark.parametrize("kill", ["apply", "undo"])
+def test_killed_run_leaves_no_secret_behind(world: World, kill: str) -> None:
+    """Private folders of Ansible are on the disk when it dies; whoever goes on removes them."""
+    world.env["E2E_TOKEN"] = CANARY
+    plan = world.approved("use-secret", "fail=true", "--limit", "web1")
+    running = world.start("run", plan)
+    world.wait_for("intent", verb=kill, step="s01-playbook")
+    running.kill_all()
+    assert files([world.root]) == {}, "not even while nobody looks after it"
+    world.cli("run", plan).expect(4)
+    assert files([world.root, world.temp]) == {}
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [({}, ("env:E2E_TOKEN", "not set")), ({"E2E_TOKEN": "x"}, ("env:E2E_TOKEN",))],
+    ids=["missing", "too short to be hidden"],
+)
+def test_secret_that_can_not_be_used(world: World, env: dict[str, str], words: tuple[str, ...]) -> None:
+    world.env["E2E_TOKEN"] = CANARY
+    plan = world.approved("use-secret", "--limit", "web1")
+    del world.env["E2E_TOKEN"]
+    done = world.cli("run", plan, env=env)
+    assert done.code in (2, 3, 4), done.said
+    for word in words:
+        assert word in done.said
+    assert not (world.disk("web1") / "etc/e2e-secret").exists()
