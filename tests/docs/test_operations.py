@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from remediate.calendar.window import parse_window
 from remediate.config import ENVIRONMENT, Config, load_config
 from remediate.errors import Exit
 from remediate.model.base import seconds
@@ -104,6 +106,27 @@ def test_exit_codes_of_the_readme() -> None:
 def test_the_on_call_page_knows_every_code_that_needs_something() -> None:
     headings = re.findall(r"^### Exit code (\d+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert {int(h) for h in headings} == set(_CODES) - {Exit.VERIFIED_NEW, Exit.INTERNAL, Exit.USAGE}
+
+
+def test_forms_of_a_window() -> None:
+    now = datetime(2026, 11, 28, 20, 30, tzinfo=UTC)
+    windows = {}
+    for cell, _ in rows(section(PAGE, "Windows and freezes")):
+        windows[cell] = parse_window(code(cell)[0], "Europe/Berlin", now)
+    four_hours = [w for w in windows.values() if w.end - w.start == timedelta(hours=4)]
+    assert len(windows) == 5
+    assert len(four_hours) == 4
+
+
+def test_rights_in_request_tracker_are_those_of_the_lab() -> None:
+    part = section(PAGE, "Request Tracker")
+    named = set(
+        re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b", part.partition("these rights")[2].partition("3.")[0])
+    )
+    seed = (ROOT / "remediate/lab/files/rt/initialdata.pl").read_text(encoding="utf-8")
+    granted = set(re.findall(r"\w+", re.search(r"my @work = qw\(([^)]*)\)", seed)[1]))  # type: ignore[index]
+    assert len(named) == 8
+    assert named <= granted
 
 
 def test_words_of_the_program_are_words_of_the_program() -> None:
