@@ -9,6 +9,8 @@ import pytest
 _ROOT = Path(__file__).parent
 
 
+# First, because the distributor reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests over the lab share a lab of their own per folder, so a folder stays on one worker."""
     for item in items:
