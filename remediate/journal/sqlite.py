@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -62,7 +62,7 @@ class SqliteJournal:
         self._tails: dict[str, tuple[int, str, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            _create(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -249,6 +249,13 @@ class SqliteJournal:
             raise JournalUnwritable(
                 f"the journal {self.path} can't be read: {error}", "put its backup in its place"
             ) from error
+
+
+def _create(path: Path) -> None:
+    """Make the file, readable by nobody else. One that exists is never opened beside SQLite: closing it
+    would give up every lock that this process holds on it (https://sqlite.org/howtocorrupt.html, 2.2)."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _chain(
