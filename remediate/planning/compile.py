@@ -11,15 +11,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 import remediate
-from remediate.errors import InputError, Refused
+from remediate.errors import InputError, Refused, RemediateError
 from remediate.model.base import Frozen, duration_text
 from remediate.model.change import Ticket, Window
 from remediate.model.plan import Artefact, Plan, PlannedStep, PlannedWave, RunbookRef
-from remediate.model.runbook import RiskLevel
+from remediate.model.runbook import RiskLevel, Runbook
 from remediate.model.step import Check, Estimate, Role, Step
 from remediate.model.target import Target
 from remediate.planning.expand import Draft, expand, gate, planned_check
-from remediate.planning.load import Loaded, artefact
+from remediate.planning.load import Loaded, artefact, place
 from remediate.planning.survey import Contexts, survey
 
 
@@ -67,7 +67,7 @@ def compile_plan(
         raise Refused("no targets", "a change of nothing is no success")
     runbook = order.loaded.runbook()
     names = [t.name for t in order.targets]
-    drafts = expand(_steps(order, runbook.steps(order.inputs)), names, select)
+    drafts = expand(_steps(order, runbook, project), names, select)
     artefacts = _artefacts(drafts, runbook.acceptance, project)
     seen = survey(drafts, order.targets, contexts, parallel, progress)
     steps = []
@@ -118,13 +118,19 @@ def compile_plan(
     return plan
 
 
-def _steps(order: Order, steps: Iterable[Step]) -> list[Step]:
+def _steps(order: Order, runbook: Runbook, project: Path) -> list[Step]:
     try:
-        return list(steps)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(p) for p in first["loc"])
-        raise InputError(f"{order.loaded.source.path}: {error.title}.{field}: {first['msg']}") from error
+        return list(runbook.steps(order.inputs))
+    except RemediateError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's own code: whatever it raises is theirs to see
+        source = order.loaded.source.path
+        where = place(project / source, error).replace(str(project / source), source)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(p) for p in first["loc"])
+            raise InputError(f"{where}: {error.title}.{field}: {first['msg']}") from error
+        raise InputError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def _artefacts(drafts: Sequence[Draft], acceptance: Iterable[Check], project: Path) -> tuple[Artefact, ...]:
@@ -158,16 +164,21 @@ def undo_duration(plan: Plan) -> float:
     )
 
 
+def first_wave(plan: Plan) -> float:
+    """Estimated seconds of the first wave with its verification and its rollback: less is no window."""
+    names = plan.waves[0].targets
+    return sum(
+        s.estimate.apply + s.estimate.verify + s.estimate.undo
+        for s in plan.steps
+        if s.target_set.intersection(names)
+    )
+
+
 def _fits(plan: Plan) -> None:
     if plan.window is None:
         return
     length = (plan.window.end - plan.window.start).total_seconds()
-    first = plan.waves[0].targets
-    needed = sum(
-        s.estimate.apply + s.estimate.verify + s.estimate.undo
-        for s in plan.steps
-        if s.target_set.intersection(first)
-    )
+    needed = first_wave(plan)
     if needed > length:
         raise Refused(
             f"the window of {duration_text(length)} can't hold even the first wave: it needs "

@@ -113,15 +113,16 @@ def _import(path: Path) -> ModuleType:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a runbook is the user's own code: whatever it raises is theirs to see
+    except (Exception, SystemExit) as error:  # the user's own code: whatever it raises is theirs to see
         del sys.modules[name]
-        raise InputError(f"{_place(path, error)}: {type(error).__name__}: {error}") from error
+        raise InputError(f"{place(path, error)}: {type(error).__name__}: {error}") from error
     finally:
         sys.dont_write_bytecode = writes
     return module
 
 
-def _place(path: Path, error: Exception) -> str:
+def place(path: Path, error: BaseException) -> str:
+    """``FILE:LINE`` of the last line of this runbook that an error came through."""
     if isinstance(error, SyntaxError):
         return f"{path}:{error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from remediate.errors import Refused
 from remediate.model.base import sha256
 from remediate.model.plan import Artefact, Plan
+from remediate.service.folders import private
 
 
 def changed(artefacts: Iterable[Artefact], folder: Path) -> list[str]:
@@ -49,7 +50,7 @@ def copy(plan: Plan, project: Path, folder: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all: a half-written copy would be refused for ever."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private(path.parent)
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

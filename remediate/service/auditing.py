@@ -1,60 +1,112 @@
-"""Use case: is the record whole, and was each run allowed?"""
+"""Use case: is the record whole, and was each run allowed?
+
+A hash chain alone doesn't tell that its end was cut off, or that an older copy was put in its place: the
+tickets, which tell how far each run was, do.
+"""
 
 from __future__ import annotations
 
-from remediate.approval.envelope import Evidence, Settlement, parse
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from remediate.approval.envelope import Decision, Evidence, Settlement
+from remediate.approval.policy import settle
+from remediate.approval.verifying import verify
 from remediate.errors import RemediateError
-from remediate.model.event import Decided, RunStarted
+from remediate.model.event import Decided, Event, RunStarted
+from remediate.model.plan import Plan
 from remediate.service.project import Project
-from remediate.service.runs import LoadedRun, load_run
+from remediate.service.runs import LoadedRun, load_run, stored_plan
 
 
 def audit_runs(project: Project, run: str | None) -> list[str]:
     """What is wrong, in words; empty when all is whole. ``run`` None: every run."""
     findings = project.journal.audit()
+    plans: dict[str, tuple[Plan, int]] = {}
     for name in project.journal.runs() if run is None else [project.find_run(run)]:
         try:
             loaded = load_run(project, name)
         except RemediateError as error:
             findings.append(f"run {name}: {error.problem}")
             continue
+        plans[name] = loaded.plan, loaded.events[-1].number
         findings += [f"run {name}: {text}" for text in _run(project, loaded)]
-    return findings
+    if run is None:
+        plans |= {name: (plan, 0) for name, plan in _without_events(project, set(plans)).items()}
+    return findings + _cut_off(project, plans)
 
 
-def _run(project: Project, loaded: LoadedRun) -> list[str]:
-    findings: list[str] = []
+def _run(project: Project, loaded: LoadedRun) -> Iterator[str]:
     first = loaded.events[0].body
     if not isinstance(first, RunStarted):
-        return ["its first event is not its start"]
-    folder = project.config.state / "runs" / loaded.run / "approvals"
-    signed = set()
-    for path in sorted(folder.glob("*.json")):
-        try:
-            payload = parse(Evidence.read(path)).payload
-        except RemediateError as error:
-            findings.append(error.problem)
-            continue
-        if payload.plan != first.plan:
-            findings.append(f"{path.name} is about another plan")
-        signed.add(project.config.person(payload.principal))
-    findings += [
-        f"no envelope of {person}, who approved" for person in first.approvals if person not in signed
-    ]
+        yield "its first event is not its start"
+        return
+    began = datetime.fromtimestamp(loaded.events[0].at, UTC)
+    approved, reasons = _approved(project, loaded, began)
+    for person in first.approvals:
+        if person not in approved:
+            why = f": {'; '.join(reasons)}" if reasons else ""
+            yield f"{person} approved it, but no valid envelope says so{why}"
     for event in loaded.events:
         if isinstance(event.body, Decided):
-            findings += _decision(event.body, loaded.run)
-    return findings
+            yield from _decision(project, loaded, event, event.body)
 
 
-def _decision(body: Decided, run: str) -> list[str]:
-    try:
-        envelope = parse(Evidence(f"decision on {body.step}", body.envelope.encode()))
-    except RemediateError as error:
-        return [error.problem]
+def _approved(project: Project, loaded: LoadedRun, at: datetime) -> tuple[set[str], list[str]]:
+    """Whose approvals, as they were kept, hold for this time; and why others don't."""
+    people, reasons = set(), []
+    for path in sorted((project.config.state / "runs" / loaded.run / "approvals").glob("*.json")):
+        try:
+            approval = verify(Evidence.read(path), loaded.plan, project.config, at)
+        except RemediateError as error:
+            reasons.append(error.problem)
+            continue
+        if approval.decision is Decision.APPROVE:
+            people.add(approval.person)
+    return people, reasons
+
+
+def _decision(project: Project, loaded: LoadedRun, event: Event, body: Decided) -> Iterator[str]:
     expected = Settlement(
-        run=run, step=body.step, target=body.target, attempt=body.attempt, verdict=body.verdict
+        run=loaded.run, step=body.step, target=body.target, attempt=body.attempt, verdict=body.verdict
     )
-    return (
-        [] if envelope.payload.settles == expected else [f"the decision on {body.step} says something else"]
-    )
+    evidence = Evidence(f"decision on {body.step}", body.envelope.encode())
+    try:
+        settle(evidence, expected, loaded.plan, project.config, datetime.fromtimestamp(event.at, UTC))
+    except RemediateError as error:
+        yield error.problem
+
+
+def _without_events(project: Project, known: set[str]) -> dict[str, Plan]:
+    """Plans of run folders that the journal has no run for: most of them were refused before they began."""
+    found = {}
+    for path in (project.config.state / "runs").glob("*/plan.json"):
+        name = path.parent.name
+        if name not in known and not project.journal.events(name):
+            try:
+                found[name] = stored_plan(project, name)
+            except RemediateError:
+                continue
+    return found
+
+
+def _cut_off(project: Project, plans: dict[str, tuple[Plan, int]]) -> list[str]:
+    """Runs of which their ticket tells more than the journal does."""
+    findings: list[str] = []
+    for name, (plan, number) in plans.items():
+        if plan.ticket.system != project.config.ticket.system:
+            continue
+        try:
+            told = project.tickets.last_posted(plan.ticket.id, name)
+        except RemediateError as error:
+            # One that is down would be waited for again and again.
+            return [
+                *findings,
+                f"not compared with the tickets, so an end cut off would not show: {error.problem}",
+            ]
+        if told > number:
+            findings.append(
+                f"run {name}: ticket {plan.ticket.id} tells of event {told}, the journal ends with {number}:"
+                " its end was cut off, or an older copy was put in its place"
+            )
+    return findings

@@ -10,6 +10,7 @@ from remediate.model.base import State
 from remediate.model.plan import Plan
 from remediate.model.step import Clients, Context, Secrets, Token
 from remediate.model.target import Target
+from remediate.service.folders import private
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class Contexts:
         data: State | None = None,
     ) -> Context:
         """The context of one attempt. ``clients``: use these connections instead of the run's."""
-        folder = self.workspace / step / target.name
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = private(self.workspace / step / target.name)
         return Context(
             target=target,
             token=Token(self.run, step, attempt),

@@ -14,10 +14,11 @@ from remediate.inventory import Inventory
 from remediate.model.base import duration_text
 from remediate.model.plan import Plan
 from remediate.model.target import Target
-from remediate.planning.compile import duration, undo_duration
+from remediate.planning.compile import duration, first_wave, undo_duration
 from remediate.report.compare import difference
 from remediate.service.approving import standing
 from remediate.service.artefacts import changed
+from remediate.service.folders import private
 from remediate.service.project import Project
 
 DISK = 256 * 1024 * 1024
@@ -99,6 +100,12 @@ def _time(project: Project, plan: Plan) -> Iterator[str]:
     if now >= plan.window.end:
         yield f"the window closed at {plan.window.end:%Y-%m-%d %H:%M} UTC"
         return
+    left = (plan.window.end - max(now, plan.window.start)).total_seconds()
+    if (needed := first_wave(plan)) > left:
+        yield (
+            f"{duration_text(left)} of the window are left, and the first wave needs {duration_text(needed)}"
+            " with verification and rollback"
+        )
     for freeze in project.calendar.conflicts(max(now, plan.window.start), plan.window.end):
         yield f"change freeze in the window: {freeze.summary} (until {freeze.end:%Y-%m-%d %H:%M})"
 
@@ -109,7 +116,6 @@ def _machine(project: Project, plan: Plan) -> Iterator[str]:
             f"the plan was made by remediate {plan.tool_version}, this is {remediate.__version__}: "
             "what a step does may differ"
         )
-    project.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    free = shutil.disk_usage(project.config.state).free
+    free = shutil.disk_usage(private(project.config.state)).free
     if free < DISK:
         yield f"only {free // 2**20} MB are free under {project.config.state}; {DISK // 2**20} MB are needed"

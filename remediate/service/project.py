@@ -14,6 +14,7 @@ from remediate.config import Config, find_project, load_config
 from remediate.credentials import Credentials
 from remediate.errors import InputError
 from remediate.journal.sqlite import SqliteJournal
+from remediate.service.folders import private
 from remediate.service.identity import logins, whoami
 
 if TYPE_CHECKING:
@@ -86,9 +87,7 @@ class Project:
 
     def run_folder(self, run: str) -> Path:
         """Where a run keeps its plan, artefact copies and backups; mode 0700."""
-        folder = self.config.state / "runs" / run
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
+        return private(self.config.state / "runs" / run)
 
     def find_run(self, run: str) -> str:
         """The full id of a run; a unique beginning is enough, ``last`` is the newest.

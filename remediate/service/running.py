@@ -29,10 +29,11 @@ from remediate.service import preflight
 from remediate.service.approving import standing
 from remediate.service.artefacts import copy
 from remediate.service.contexts import Contexts, all_hosts
+from remediate.service.folders import private
 from remediate.service.planning import read_plan
 from remediate.service.port import AdapterPort
 from remediate.service.project import Project
-from remediate.service.runs import stored_plan
+from remediate.service.runs import plan_of
 from remediate.service.ticketing import beginning, make_outbox, write_private
 
 
@@ -73,8 +74,8 @@ def resume(project: Project, run: str, screen: Screen) -> Exit:
     Raises:
         Refused: it is finished (a plan is good for one run), or somebody else executes it.
     """
-    plan = stored_plan(project, run)
-    state = replay(plan, project.journal.events(run))
+    plan = plan_of(project, run, events := project.journal.events(run))
+    state = replay(plan, events)
     if state.finished is not None and state.finished.exit_code != Exit.NEEDS_HUMAN:
         return _close_again(project, plan, run, state, screen)
     lease = _take(project, run, plan)
@@ -179,8 +180,7 @@ class _Execution:
     def _keep(self, file: Path) -> None:
         """Everything that a later process needs, from bytes that were just checked."""
         write_private(self._folder / "plan.json", self._plan.data)
-        approvals = self._folder / "approvals"
-        approvals.mkdir(exist_ok=True, mode=0o700)
+        approvals = private(self._folder / "approvals")
         for item in read_envelopes(file):
             name = Path(item.where).name.replace(file.name, "plan.json", 1)
             write_private(approvals / name, item.data)

@@ -58,12 +58,7 @@ def load_run(project: Project, run: str) -> LoadedRun:
     """
     run = project.find_run(run)
     events = project.journal.events(run)
-    plan = stored_plan(project, run)
-    first = events[0].body
-    if isinstance(first, RunStarted) and first.plan != plan.digest:
-        raise InputError(
-            f"{project.run_folder(run) / 'plan.json'} is not the plan of run {run}", "restore that file"
-        )
+    plan = plan_of(project, run, events)
     return LoadedRun(run, plan, events, replay(plan, events))
 
 
@@ -95,8 +90,24 @@ def overview(project: Project) -> list[RunRow]:
     return rows
 
 
+def plan_of(project: Project, run: str, events: Sequence[Event]) -> Plan:
+    """The plan that a run keeps a copy of, if it is the one that the run was begun with.
+
+    Raises:
+        InputError: it is gone, or another one lies in its place.
+    """
+    plan = stored_plan(project, run)
+    first = events[0].body
+    if isinstance(first, RunStarted) and first.plan != plan.digest:
+        raise InputError(
+            f"{project.config.state / 'runs' / run / 'plan.json'} is not the plan of run {run}",
+            "restore that file",
+        )
+    return plan
+
+
 def stored_plan(project: Project, run: str) -> Plan:
-    """The plan that a run keeps a copy of."""
+    """What lies where a run keeps a copy of its plan; see `plan_of`."""
     path = project.config.state / "runs" / run / "plan.json"
     try:
         return parse_plan(path.read_bytes(), str(path))

@@ -19,6 +19,7 @@ from remediate.report.lines import line
 from remediate.report.plan import plan_document
 from remediate.report.render import render
 from remediate.report.run import run_document
+from remediate.service.folders import private
 from remediate.tickets.interface import Change, Post, TicketSystem
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def post_plan(project: Project, plan: Plan) -> None:
     system, ticket = project.tickets, plan.ticket.id
     if system.last_posted(ticket, plan.id) >= 1:
         return
-    folder = project.config.state / "plans" / plan.id
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = private(project.config.state / "plans" / plan.id)
     text = (
         f"Please review and approve plan {plan.id} ({plan.runbook.name}, {len(plan.targets)} targets, "
         f"risk {plan.risk.level}).\nDigest: {plan.digest}\nApprove: remediate approve PLAN --key YOUR_KEY\n"
@@ -135,6 +135,7 @@ def window_text(plan: Plan) -> str:
 def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str], None]) -> Outbox:
     """The reader of this run's events that puts them on the ticket."""
     from remediate.tickets.outbox import Outbox
+    from remediate.tickets.pump import Pace
 
     folder = project.run_folder(run)
 
@@ -170,4 +171,6 @@ def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str],
         scrub=project.scrub,
         change=Change(plan.digest, plan.risk.level, window_text(plan)),
         problem=problem,
+        # Nothing that was sent can be on its way to a file: whoever wrote is dead, or wrote.
+        pace=Pace(settle=0.0) if project.tickets.name == "file" else Pace(),
     )

@@ -131,7 +131,7 @@ class Change:
         texts: dict[str, str] = {}
         files: dict[str, list[str]] = {}
         for row in rows:
-            transaction = str(row["TransactionId"]["id"])
+            transaction = str(row["TransactionId"])
             if row.get("Filename"):
                 files.setdefault(transaction, []).append(str(row["Filename"]))
             elif row.get("ContentType") == "text/plain" and row.get("Content"):

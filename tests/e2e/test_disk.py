@@ -68,10 +68,11 @@ def test_full_disk_before_the_run(world: World, small_disk: Path) -> None:
     world.journal_file = small_disk / "journal.db"
     plan = world.approved("hold", "--limit", "web1")
     with touching_nothing(world):
-        _fill(small_disk)
+        full = _fill(small_disk)
         done = world.cli("run", plan).expect(5)
         assert "journal" in done.err
         assert "full" in done.err
+        full.unlink()
 
 
 def test_little_room_for_backups(world: World) -> None:

@@ -110,13 +110,13 @@ def test_secret_stands_nowhere(world: World, fail: bool) -> None:
     complete(world)
 
 
-@pytest.mark.parametrize("kill", ["apply", "undo"])
-def test_killed_run_leaves_no_secret_behind(world: World, kill: str) -> None:
+@pytest.mark.parametrize(("verb", "step"), [("apply", "s01-playbook"), ("undo", "b01-host-backup")])
+def test_killed_run_leaves_no_secret_behind(world: World, verb: str, step: str) -> None:
     """Private folders of Ansible are on the disk when it dies; whoever goes on removes them."""
     world.env["E2E_TOKEN"] = CANARY
     plan = world.approved("use-secret", "fail=true", "--limit", "web1")
     running = world.start("run", plan)
-    world.wait_for("intent", verb=kill, step="s01-playbook")
+    world.wait_for("intent", verb=verb, step=step)
     running.kill_all()
     assert files([world.root]) == {}, "not even while nobody looks after it"
     world.cli("run", plan).expect(4)
