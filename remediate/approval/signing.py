@@ -105,7 +105,7 @@ def _principal(key: bytes, signers: Signers, config: Config) -> str:
     if len(known) == 1:
         return known[0]
     if known:
-        raise InputError(f"this key may sign as {', '.join(known)}", "choose one with --principal")
+        raise InputError(f"this key may sign as {', '.join(known)}", "choose one with --as")
     beside = ", ".join(signers.principals_of(key))
     if beside:
         raise InputError(

@@ -74,6 +74,7 @@ def expand(
         names = tuple(targets) if step.on is None else _narrow(step, targets, select)
         draft = Draft(f"s{number:02d}-{_slug(step.kind)}", step, names)
         protection = step.protection() if step.protect is None else step.protect
+        _sound(number, step, protection)
         _reversible(number, step, protection)
         for backup in protection:
             _add_backup(backups, backup, draft)
@@ -98,6 +99,19 @@ def _reversible(number: int, step: Step, protection: Sequence[Step]) -> None:
         f"step {number} ({step.title()}): nothing would undo it",
         'give it a backup (protect=…) or an undo, or say irreversible="why" (needs the higher approval)',
     )
+
+
+def _sound(number: int, step: Step, protection: Sequence[Step]) -> None:
+    if step.role is Role.CHECK and not step.verify:
+        raise InputError(
+            f"step {number} ({step.title()}): it checks nothing", "a check of nothing is no success"
+        )
+    for backup in protection:
+        if backup.role is not Role.BACKUP:
+            raise InputError(
+                f"step {number} ({step.title()}): {type(backup).__name__} in protect= is no backup",
+                "only a backup step, such as HostBackup, protects a change",
+            )
 
 
 def _add_backup(backups: list[Draft], step: Step, change: Draft) -> None:

@@ -191,7 +191,7 @@ def test_a_wildcard_line_tells_nothing(world: World) -> None:
 
 def test_one_person_may_have_one_key_under_two_principals(world: World) -> None:
     world.allow("ann@laptop", world.root / "ann")
-    with pytest.raises(InputError, match="choose one with --principal"):
+    with pytest.raises(InputError, match="choose one with --as"):
         world.sign("ann")
     assert world.sign("ann", principal="ann@laptop").payload.principal == "ann@laptop"
 
