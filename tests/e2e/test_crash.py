@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,16 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 FORWARD, BACK = 34, 30
 
 
+Changes = dict[str, tuple[object, object]]
+
+
 @dataclass
 class Ready:
-    """An approved plan, and how the hosts look before and after it."""
+    """An approved plan, and what it changes on its hosts."""
 
     world: World
     hosts: tuple[str, ...]
-    before: dict[str, object]
-    after: dict[str, object]
+    changes: Changes
 
 
 def _ready(lab: Hosts, folder: Path, version: str, hosts: tuple[str, ...], code: int) -> Iterator[Ready]:
@@ -42,8 +45,9 @@ def _ready(lab: Hosts, folder: Path, version: str, hosts: tuple[str, ...], code:
         plan = world.approved("upgrade-shop", f"version={version}", "--limit", ",".join(hosts))
         with world.copy(folder / "undisturbed") as copy:
             copy.cli("run", plan.name).expect(code)
-            after = copy.fingerprints(hosts)
-        yield Ready(world, hosts, before, after)
+            changes = differences(before, copy.fingerprints(hosts))
+        assert bool(changes) == (code == 0)
+        yield Ready(world, hosts, changes)
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +75,14 @@ def _killed(world: World, start: Running, when: Callable[[], bool], *, all_: boo
     return True
 
 
-def settled(ready: Ready, world: World, done: Done) -> None:
+def settled(ready: Ready, before: dict[str, object], world: World, done: Done) -> None:
     """What has to be true at the end, whatever happened on the way."""
     assert done.code in (0, 4), done.said
     finals = world.finals()
     assert set(finals) == set(ready.hosts)
-    now = world.fingerprints(ready.hosts)
-    for host, final in finals.items():
-        expected = {"verified-new": ready.after, "verified-original": ready.before}[final]
-        mine = {k: v for k, v in expected.items() if k.startswith((f"{host} ", f"pool {host}"))}
-        assert differences(mine, {k: v for k, v in now.items() if k in mine}) == {}
+    new = tuple(f"{host} " for host, final in finals.items() if final == "verified-new")
+    expected = {key: change for key, change in ready.changes.items() if new and key.startswith(new)}
+    assert differences(before, world.fingerprints(ready.hosts)) == expected
     for host in ready.hosts:
         _once(world.upgrades(host))
     intents = [e for e in world.events() if e.kind == "intent"]
@@ -127,73 +129,95 @@ def _points(count: int, some: int) -> list[int]:
     return list(range(1, count)) if FULL else [1 + round(i * (count - 3) / (some - 1)) for i in range(some)]
 
 
-@pytest.fixture
-def fresh(e2e_lab: Hosts, upgrade: Ready, tmp_path: Path) -> Iterator[World]:
-    """A copy of the approved project of `upgrade`, over pristine hosts."""
-    e2e_lab.reset(lambda _: None)
-    with upgrade.world.copy(tmp_path / "project") as world:
-        yield world
+@dataclass
+class Trial:
+    """A copy of an approved project, over pristine hosts."""
+
+    ready: Ready
+    world: World
+    before: dict[str, object]
+
+    def settled(self, done: Done) -> None:
+        """What has to be true at the end."""
+        settled(self.ready, self.before, self.world, done)
+
+
+@contextmanager
+def trial(lab: Hosts, ready: Ready, root: Path) -> Iterator[Trial]:
+    """The plan still fits: the hosts are as they were when it was made."""
+    lab.reset(lambda _: None)
+    with ready.world.copy(root) as world:
+        yield Trial(ready, world, world.fingerprints(ready.hosts))
 
 
 @pytest.fixture
-def doomed(e2e_lab: Hosts, failing: Ready, tmp_path: Path) -> Iterator[World]:
-    """A copy of the approved project of `failing`, over pristine hosts."""
-    e2e_lab.reset(lambda _: None)
-    with failing.world.copy(tmp_path / "project") as world:
-        yield world
+def fresh(e2e_lab: Hosts, upgrade: Ready, tmp_path: Path) -> Iterator[Trial]:
+    """Of `upgrade`."""
+    with trial(e2e_lab, upgrade, tmp_path / "project") as made:
+        yield made
+
+
+@pytest.fixture
+def doomed(e2e_lab: Hosts, failing: Ready, tmp_path: Path) -> Iterator[Trial]:
+    """Of `failing`."""
+    with trial(e2e_lab, failing, tmp_path / "project") as made:
+        yield made
 
 
 @pytest.mark.parametrize("count", _points(FORWARD, 10))
-def test_killed_after_any_event(upgrade: Ready, fresh: World, count: int) -> None:
+def test_killed_after_any_event(fresh: Trial, count: int) -> None:
     """Killed when so many events stand in the journal; every other time with all of its children; then the
     one that goes on is killed as well, somewhat later."""
-    first = fresh.start("run", "fix.plan.json")
-    assert _killed(fresh, first, lambda: len(fresh.events()) >= count, all_=count % 2 == 0)
-    seen = len(fresh.events())
-    second = fresh.start("run", "fix.plan.json")
-    _killed(fresh, second, lambda: len(fresh.events()) >= seen + 1 + count % 7)
-    done = _again(fresh)
+    world = fresh.world
+    first = world.start("run", "fix.plan.json")
+    assert _killed(world, first, lambda: len(world.events()) >= count, all_=count % 2 == 0)
+    seen = len(world.events())
+    second = world.start("run", "fix.plan.json")
+    _killed(world, second, lambda: len(world.events()) >= seen + 1 + count % 7)
+    done = _again(world)
     if done.code == 3 and "used up" in done.err:
         done = second.wait()
-    settled(upgrade, fresh, done.expect(0))
-    assert set(fresh.finals().values()) == {"verified-new"}, "nothing failed, so nothing is taken back"
+    fresh.settled(done.expect(0))
+    assert set(world.finals().values()) == {"verified-new"}, "nothing failed, so nothing is taken back"
 
 
 @pytest.mark.parametrize("count", _points(BACK, 6))
-def test_killed_during_rollback(failing: Ready, doomed: World, count: int) -> None:
+def test_killed_during_rollback(doomed: Trial, count: int) -> None:
     """Also the undo goes on where it was, and the host that never failed goes back too."""
+    world = doomed.world
 
     def back() -> int:
-        kinds = [e.kind for e in doomed.events()]
+        kinds = [e.kind for e in world.events()]
         return len(kinds) - kinds.index("rollback-started") if "rollback-started" in kinds else 0
 
-    if not _killed(doomed, doomed.start("run", "fix.plan.json"), lambda: back() >= count):
+    if not _killed(world, world.start("run", "fix.plan.json"), lambda: back() >= count):
         pytest.skip("this run rolled back in fewer events")
-    second = doomed.start("run", "fix.plan.json")
+    second = world.start("run", "fix.plan.json")
     seen = back()
-    _killed(doomed, second, lambda: back() >= seen + 2 + count % 3)
-    done = _again(doomed)
+    _killed(world, second, lambda: back() >= seen + 2 + count % 3)
+    done = _again(world)
     if done.code == 3 and "used up" in done.err:
         done = second.wait()
-    settled(failing, doomed, done.expect(4))
-    assert set(doomed.finals().values()) == {"verified-original"}
+    doomed.settled(done.expect(4))
+    assert set(world.finals().values()) == {"verified-original"}
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen system call")
 @pytest.mark.parametrize("number", list(range(1, 60)) if FULL else [1, 2, 4, 9, 17])
-def test_killed_at_the_nth_fsync_of_the_journal(upgrade: Ready, fresh: World, number: int) -> None:
+def test_killed_at_the_nth_fsync_of_the_journal(fresh: Trial, number: int) -> None:
     """Between a record and its durability: deterministic, in the very system call."""
-    wal = fresh.journal.with_name("journal.db-wal")
-    fresh.cli("runs").expect(0)
+    world = fresh.world
+    wal = world.journal.with_name("journal.db-wal")
+    world.cli("runs").expect(0)
     inject = f"inject=fsync,fdatasync:signal=SIGKILL:when={number}"
-    only = [word for path in (wal, fresh.journal) for word in ("-P", str(path))]
+    only = [word for path in (wal, world.journal) for word in ("-P", str(path))]
     what = ["-e", "trace=fsync,fdatasync", "-e", inject]
     strace = ["strace", "-f", "--seccomp-bpf", "-qqq", "-o", "/dev/null", *only, *what]
-    killed = fresh.start("run", "fix.plan.json", before=strace).wait()
+    killed = world.start("run", "fix.plan.json", before=strace).wait()
     if killed.code == 0:
         pytest.skip("this run needed fewer")
     assert killed.code in (-9, 137)
-    settled(upgrade, fresh, _again(fresh).expect(0))
+    fresh.settled(_again(world).expect(0))
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +228,7 @@ def playbook(e2e_lab: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         world.approved("patch-package", "package=shop", "version=1.1-1", "--limit", "web1")
         # What it leaves is what apt leaves.
         world.on("web1", "sudo", "apt-get", "install", "-qy", "shop=1.1-1")
-        yield Ready(world, ("web1",), before, world.fingerprints(("web1",)))
+        yield Ready(world, ("web1",), differences(before, world.fingerprints(("web1",))))
 
 
 def _ansible(run: str) -> list[int]:
@@ -228,8 +252,8 @@ def _dpkg_at_work(world: World) -> bool:
 def test_killed_while_ansible_works(e2e_lab: Hosts, playbook: Ready, tmp_path: Path, moment: str) -> None:
     """Killing the program leaves ansible-playbook at work: it is ended, and its end confirmed, before anybody
     looks at the host; the package is installed once."""
-    e2e_lab.reset(lambda _: None)
-    with playbook.world.copy(tmp_path / "project") as world:
+    with trial(e2e_lab, playbook, tmp_path / "project") as made:
+        world = made.world
         running = world.start("run", "fix.plan.json")
         world.wait_for("intent", verb="apply", step="s02-playbook")
         run = world.run
@@ -242,7 +266,7 @@ def test_killed_while_ansible_works(e2e_lab: Hosts, playbook: Ready, tmp_path: P
         kinds = [(e.kind, e.body.get("step")) for e in world.events()]
         taken = kinds.index(("run-taken", None))
         assert ("probed", "s02-playbook") in kinds[taken:]
-        settled(playbook, world, done)
+        made.settled(done)
         assert world.upgrades("web1").count("upgrade 1.0-1 1.1-1") == 1
 
 

@@ -116,7 +116,7 @@ def go(process: subprocess.Popen[str]) -> None:
 
 def finish(process: subprocess.Popen[str]) -> None:
     """Close its pipes after its end."""
-    process.wait(30)
+    process.wait(120)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
