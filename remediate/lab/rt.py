@@ -202,9 +202,12 @@ class RequestTracker:
         self._await_answer()
 
     def _await_answer(self, patience: float = 60) -> None:
-        deadline = time.monotonic() + patience
+        # A process that is just becoming perl has no command line, for as long as its pages take to be read.
+        began = seen = time.monotonic()
         while not self._version():
-            if not self._pids() or time.monotonic() > deadline:
+            now = time.monotonic()
+            seen = now if self._pids() else seen
+            if now - seen > 3 or now - began > patience:
                 rt_server.stop(self.root)
                 tail = (self.root / "log").read_text(errors="replace").strip()[-2000:]
                 raise LabError(f"Request Tracker did not start: {tail}", f"read {self.root / 'log'}")

@@ -418,7 +418,16 @@ class World:
         with ThreadPoolExecutor(len(names)) as threads:
             each = zip(names, threads.map(self.fingerprint, names), strict=True)
             found = {f"{host} {key}": value for host, facts in each for key, value in facts.items()}
-        return found | {f"pool {server}": state.split()[0] for server, state in self.pool().items()}
+        return found | self._settled_pool()
+
+    def _settled_pool(self) -> dict[str, object]:
+        """The pool once the load balancer has caught up: it asks its servers each second only."""
+        deadline = time.monotonic() + 15
+        while True:
+            states = {f"pool {server}": state.split()[0] for server, state in self.pool().items()}
+            if "DOWN" not in states.values() or time.monotonic() > deadline:
+                return dict(states)
+            time.sleep(0.2)
 
 
 PEOPLE = """\
