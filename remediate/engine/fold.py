@@ -67,7 +67,7 @@ def _(body: RunTaken, state: RunState, at: float) -> None:
         if cell.phase is Phase.DOUBT:
             state.doubtful.add(key)
     for target in state.targets.values():
-        target.stuck, target.unread, target.at = "", 0, at
+        target.unread, target.at = 0, at
         target.inspected = target.inspected and target.touched
         if target.settled is Final.HUMAN:
             target.settled = None
@@ -105,7 +105,8 @@ def _(body: Intent, state: RunState, at: float) -> None:
     cell, target = state.cell(body.step, body.target), state.targets[body.target]
     cell.at = at
     if body.verb is Verb.APPLY:
-        cell.phase, cell.attempt, cell.before, cell.verified = Phase.INTENDED, body.attempt, body.before, None
+        cell.phase, cell.attempt, cell.before = Phase.INTENDED, body.attempt, body.before
+        cell.verified, cell.decided = None, None
         target.touched = True
         state.begun.add((target.wave, state.plan.step_index[body.step]))
     elif body.verb is Verb.UNDO:
@@ -162,17 +163,19 @@ def _(body: Probed, state: RunState, at: float) -> None:
     if body.after is not None:
         state.targets[body.target].known.update(body.after)
     if cell.phase is Phase.DOUBT:
-        _decide(state, cell, body.verdict, body.step, body.target)
+        known = cell.decided is not None and body.verdict is not Verdict.RUNNING and body.after is not None
+        _decide(state, cell, cell.decided if known and cell.decided else body.verdict, body.step, body.target)
 
 
 @_fold.register
 def _(body: Decided, state: RunState, at: float) -> None:
+    """A human's word on an attempt in doubt. It holds once the target could be read: what the attempt left
+    has to be known before anything is built on it, or undone."""
     cell, target = state.cell(body.step, body.target), state.targets[body.target]
     cell.at = at
     if cell.phase is not Phase.DOUBT:
         return
-    _decide(state, cell, body.verdict, body.step, body.target)
-    target.stuck = ""
+    cell.decided, cell.probes, cell.doubt_since = body.verdict, 0, at
     if target.settled is Final.HUMAN:
         target.settled = None
     _reopen_run(state)

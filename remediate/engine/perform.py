@@ -251,8 +251,9 @@ class Performer:
         body: Body
         if final is Final.NEW and (difference or bad):
             body = Unfit(target=job.target, results=results, difference=difference)
-        elif difference:
-            body = Settled(target=job.target, final=Final.HUMAN, evidence=f"not as before: {difference}")
+        elif difference or (final is Final.ORIGINAL and not state):
+            evidence = f"not as before: {difference}" if difference else "nothing of it is observed"
+            body = Settled(target=job.target, final=Final.HUMAN, evidence=evidence)
         else:
             evidence = f"{len(state)} facts read back over a fresh session are as "
             evidence += "this run left them" if final is Final.NEW else "they were before the run"

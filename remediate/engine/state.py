@@ -8,7 +8,7 @@ from enum import Enum
 from remediate.model.base import State
 from remediate.model.event import Final, RunFinished
 from remediate.model.plan import Plan
-from remediate.model.step import Role, StepClass
+from remediate.model.step import Role, StepClass, Verdict
 
 
 class Phase(Enum):
@@ -36,6 +36,8 @@ class Cell:
     """Undo attempts since a process last took the run: bounds the retries of each."""
     undo_since: float = 0.0
     probes: int = 0
+    decided: Verdict | None = None
+    """What a human said of an attempt in doubt; taken up as soon as the target can be read."""
     doubt_since: float = 0.0
     at: float = 0.0
     """When anything was last heard of this cell; waits are counted from here."""
@@ -60,9 +62,6 @@ class TargetState:
     inspected: bool = False
     failure: str = ""
     rolling: bool = False
-    stuck: str = ""
-    """Why undo can't go on alone."""
-    fit: bool = True
     settled: Final | None = None
     unread: int = 0
     unread_since: float = 0.0

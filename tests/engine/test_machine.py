@@ -8,9 +8,9 @@ import pytest
 
 from remediate.errors import Exit
 from remediate.model.change import Window
-from remediate.model.event import Final, Intent, RollbackStarted, Verb
+from remediate.model.event import Decided, Final, Intent, RollbackStarted, Verb
 from remediate.model.runbook import Scope
-from remediate.model.step import Estimate, Role, StepClass
+from remediate.model.step import Estimate, Role, StepClass, Verdict
 from tests.engine.sim import START, Crash, Sim, make_plan
 
 
@@ -133,6 +133,23 @@ def test_an_opaque_step_in_doubt_needs_a_human_and_keeps_its_lock() -> None:
     assert sim.process() is Exit.NEEDS_HUMAN
     assert finals(sim) == {"t1": Final.ORIGINAL, "t2": Final.HUMAN}
     assert sim.world.applied.count(("s2-change", "t2")) == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.APPLIED, Verdict.NOT_APPLIED])
+def test_a_decision_holds_once_the_target_was_read(verdict: Verdict) -> None:
+    """What the attempt left is known before it is undone: it is ours, nobody else's."""
+    sim = Sim(make_plan(targets=1, step_class=StepClass.OPAQUE))
+    sim.world.faults["s2-change", "t1"] = ["doubt-after" if verdict is Verdict.APPLIED else "doubt"]
+    assert sim.process() is Exit.NEEDS_HUMAN
+    sim.journal.record(
+        Decided(step="s2-change", target="t1", attempt=1, verdict=verdict, by="dan", envelope="{}")
+    )
+    sim.world.unreachable = lambda _: True
+    assert sim.process() is Exit.NEEDS_HUMAN
+    sim.world.unreachable = lambda _: False
+    assert sim.process() is Exit.ROLLED_BACK
+    assert sim.world.applied.count(("s2-change", "t1")) == (verdict is Verdict.APPLIED)
+    assert sim.world.facts["t1"] == sim.plan.original("t1")
 
 
 def test_a_host_that_drops_off_is_in_doubt_and_settled_when_it_returns() -> None:
