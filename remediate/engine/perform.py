@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from remediate.engine.failure import failure, words
 from remediate.engine.port import Job, Port
-from remediate.errors import InDoubt, JournalUnwritable, RemediateError, StaleLease, StepFailed
+from remediate.errors import InDoubt
 from remediate.model.base import State
 from remediate.model.event import (
     Body,
@@ -44,7 +45,6 @@ class Each(Protocol):
 
 
 OK = Status.OK
-_FATAL = (JournalUnwritable, StaleLease)
 
 
 class Performer:
@@ -296,17 +296,3 @@ def whole(work: Callable[[], list[Body]]) -> Doing:
 
 def _with_data(job: Job, result: Result) -> Job:
     return replace(job, data={**job.data, **result.data})
-
-
-def failure(error: Exception) -> Result:
-    """A result from an exception. Only `StepFailed` says that the attempt ended; all else is doubt."""
-    status = Status.FAILED if isinstance(error, StepFailed) else Status.IN_DOUBT
-    return Result(status=status, summary=words(error))
-
-
-def words(error: Exception) -> str:
-    """An error in words; one that ends the run goes on up instead."""
-    if isinstance(error, _FATAL):
-        raise error
-    text = error.problem if isinstance(error, RemediateError) else f"{type(error).__name__}: {error}"
-    return text.strip() or type(error).__name__
