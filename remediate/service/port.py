@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from remediate.adapters.checks.asking import ask
 from remediate.adapters.clients import ClientPool
-from remediate.engine.perform import failure
+from remediate.engine.failure import failure
 from remediate.engine.port import Job
 from remediate.model.base import State
 from remediate.model.plan import Plan, PlannedCheck, PlannedStep
