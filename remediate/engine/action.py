@@ -54,6 +54,14 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """After the soak: ask the wave's lasting checks again, before the next wave begins."""
+
+    wave: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """Read the target back over a fresh session, expecting this end, not before ``due``."""
 
@@ -76,4 +84,4 @@ class Wait:
     due: float
 
 
-Action = Inspect | Apply | Verify | Probe | Undo | Settle | Record | Wait
+Action = Inspect | Apply | Verify | Probe | Undo | Gate | Settle | Record | Wait

@@ -223,7 +223,7 @@ def _(body: Settled, state: RunState, at: float) -> None:
 @_fold.register
 def _(body: Unfit, state: RunState, at: float) -> None:
     state.targets[body.target].at = at
-    state.fail(body.target, f"final verification: {_first_bad(body.results) or body.difference}")
+    state.fail(body.target, f"acceptance: {_first_bad(body.results) or body.difference}")
 
 
 @_fold.register

@@ -7,7 +7,7 @@ from collections.abc import Container
 from datetime import UTC, datetime
 
 from remediate.calendar.budget import fits
-from remediate.engine.action import Action, Apply, Inspect, Record, Verify, Wait
+from remediate.engine.action import Action, Apply, Gate, Inspect, Record, Verify, Wait
 from remediate.engine.state import Phase, RunState
 from remediate.engine.undo import begin, probe, step_done
 from remediate.model.base import duration_text
@@ -34,7 +34,7 @@ def actions(state: RunState, now: float, busy: Container[str] = ()) -> list[Acti
                 return [Inspect(state.wave, name) for name in free]
             return _step(state, state.front, state.plan.steps[state.front], free, now)
         state.front, state.open = state.front + 1, None
-    return _gate(state, state.plan.waves[state.wave].soak, now)
+    return _gate(state, now, busy)
 
 
 def _open(state: RunState, busy: Container[str]) -> list[str]:
@@ -83,10 +83,14 @@ def _may_begin(state: RunState, index: int, step: PlannedStep) -> bool:
     return step.role is Role.CHECK or any(state.cell(index, n).phase in _NOT_BEGUN for n in names)
 
 
-def _gate(state: RunState, soak: float, now: float) -> list[Action]:
-    ready = state.wave_done_at + soak
-    if soak and now < ready:
+def _gate(state: RunState, now: float, busy: Container[str]) -> list[Action]:
+    """A wave without a soak has been verified just now; after a soak its checks are asked again."""
+    wave = state.plan.waves[state.wave]
+    if wave.soak and now < (ready := state.wave_done_at + wave.soak):
         return [Wait(ready)]
+    names = [n for n in wave.targets if not state.targets[n].rolling and not state.targets[n].settled]
+    if wave.soak and names:
+        return [Gate(state.wave, tuple(names))] if not any(n in busy for n in names) else []
     return [Record(GatePassed(wave=state.wave, failed=len(state.failed)))]
 
 

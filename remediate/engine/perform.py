@@ -17,6 +17,7 @@ from remediate.model.base import State
 from remediate.model.event import (
     Body,
     Final,
+    GatePassed,
     Held,
     Inspected,
     Intent,
@@ -170,16 +171,14 @@ class Performer:
         try:
             results = self._port.verify(step, jobs)
         except Exception as error:
-            bad = CheckResult(title="verification", ok=False, expected="an answer", actual=self._say(error))
-            results = {j.target: (bad,) for j in jobs}
+            results = {j.target: _unanswered(self._say(error)) for j in jobs}
         took = round(self._clock() - began, 3)
-        none = (CheckResult(title="verification", ok=False, expected="an answer", actual="none"),)
         return [
             Verified(
                 step=step,
                 target=j.target,
                 attempt=j.attempt,
-                results=results.get(j.target, none),
+                results=results.get(j.target, _unanswered("none")),
                 seconds=took,
             )
             for j in jobs
@@ -238,6 +237,19 @@ class Performer:
 
         return self._each(look, jobs)
 
+    def gate(self, wave: int, jobs: Sequence[Job], failed: int) -> list[Body]:
+        """Ask the wave's lasting checks again; the gate opens only if all of them hold."""
+
+        def ask(job: Job) -> tuple[CheckResult, ...]:
+            try:
+                return self._port.accept(job.target)
+            except Exception as error:
+                return _unanswered(self._say(error))
+
+        asked = zip(jobs, self._each(ask, jobs), strict=True)
+        unfit = [Unfit(target=j.target, results=r) for j, r in asked if not all(c.ok for c in r)]
+        return [*unfit] or [GatePassed(wave=wave, failed=failed)]
+
     def settle(self, job: Job, final: Final) -> list[Body]:
         """Read a target back over a fresh session and say where it ended."""
         try:
@@ -292,6 +304,10 @@ def whole(work: Callable[[], list[Body]]) -> Doing:
     """An action that waits for nothing on its way."""
     yield from ()
     return work()
+
+
+def _unanswered(why: str) -> tuple[CheckResult, ...]:
+    return (CheckResult(title="verification", ok=False, expected="an answer", actual=why),)
 
 
 def _with_data(job: Job, result: Result) -> Job:

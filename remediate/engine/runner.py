@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from remediate.engine.action import Action, Apply, Inspect, Probe, Record, Settle, Undo, Verify, Wait
+from remediate.engine.action import Action, Apply, Gate, Inspect, Probe, Record, Settle, Undo, Verify, Wait
 from remediate.engine.fold import fold
 from remediate.engine.machine import decide
 from remediate.engine.perform import Doing, Performer, whole
@@ -191,6 +191,9 @@ class Runner:
             case Probe(step, target, attempt):
                 job = self._job(self._plan.step_index[step], target, attempt)
                 self._go([job], whole(partial(self._perform.probe, step, job)))
+            case Gate(wave, targets):
+                jobs = [self._job(0, t, 0) for t in targets]
+                self._go(jobs, whole(partial(self._perform.gate, wave, jobs, len(self._state.failed))))
             case Settle(target, final):
                 job = self._job(0, target, 0)
                 self._go([job], whole(partial(self._perform.settle, job, final)))

@@ -179,7 +179,7 @@ class Settled(_Event):
 
 
 class Unfit(_Event):
-    """The final verification found the target not as it should be."""
+    """After a soak, or at the end, the target is not as it should be."""
 
     kind: Literal["unfit"] = "unfit"
     target: str

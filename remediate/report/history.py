@@ -143,7 +143,7 @@ def _about_failures(state: History, body: Body) -> None:
         case Verified() if not body.ok:
             failure = Failure(body.step, failed_checks(body.results))
         case Unfit():
-            failure = Failure("", f"final verification: {failed_checks(body.results) or body.difference}")
+            failure = Failure("", f"acceptance: {failed_checks(body.results) or body.difference}")
         case _:
             return
     if body.target not in state.rolling:

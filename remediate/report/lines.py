@@ -119,7 +119,7 @@ def _fleet(body: FleetEvent) -> str:
             return f"{body.target} · {FINALS[body.final][0]}{f': {why}' if why else ''}"
         case Unfit():
             why = failed_checks(body.results) or body.difference
-            return f"{body.target} · final verification failed: {why}"
+            return f"{body.target} · acceptance failed: {why}"
         case Unread():
             return f"{body.target} · could not be read back, is asked again: {body.why}"
         case _:

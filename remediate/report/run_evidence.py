@@ -72,7 +72,7 @@ def _finding(plan: Plan, event: Event) -> Iterator[tuple[str, str, str]]:
         case Probed(verb=verb, step=step, target=target, verdict=verdict, evidence=evidence):
             yield target, f"{effect(verb, title(step, plan))}: {VERDICTS[verdict]}", evidence
         case Unfit(target=target, difference=difference) if difference:
-            yield target, "final verification", difference
+            yield target, "acceptance", difference
         case Unread(target=target, why=why):
             yield target, "could not be read back", why
         case _:

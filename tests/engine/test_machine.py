@@ -221,6 +221,20 @@ def test_the_final_verification_can_still_roll_back() -> None:
     assert set(finals(sim).values()) == {Final.ORIGINAL}
 
 
+def test_after_a_soak_the_checks_are_asked_again_before_the_next_wave() -> None:
+    sim = Sim(make_plan(targets=2, wave=1, soak=300))
+    sim.world.faults["", "t1"] = ["final"]
+    assert sim.process() is Exit.ROLLED_BACK
+    assert not sim.state.targets["t2"].touched
+    assert sim.state.failed["t1"].startswith("acceptance: ")
+    assert sim.clock() >= START.timestamp() + 300
+
+    sim = Sim(make_plan(targets=3, wave=1, soak=300, budget=1))
+    sim.world.faults["", "t1"] = ["final"]
+    assert sim.process() is Exit.ROLLED_BACK
+    assert finals(sim) == {"t1": Final.ORIGINAL, "t2": Final.NEW, "t3": Final.NEW}
+
+
 def test_point_of_no_return() -> None:
     """Backup 15 s + undo 10; change 1: 15 + undo 20; change 2: 15 + undo 30: 60 s are just enough."""
     slow = Estimate(apply=10, verify=5, undo=10)

@@ -114,7 +114,7 @@ def test_the_page_of_a_rollback_says(wanted: str) -> None:
         "| web2 | restart shop.service: nobody can tell | `no route to host` |",
         "| web2 | undo of “take a snapshot of the virtual machine”: not begun | `file:/etc/x: absent → 1` |",
         "| web2 | could not be read back | `no route to host` |",
-        "final verification: GET",
+        "acceptance: GET",
     ],
 )
 def test_the_page_of_a_run_in_doubt_says(wanted: str) -> None:
