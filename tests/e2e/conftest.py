@@ -12,7 +12,7 @@ import pytest
 from remediate.lab.hosts import Hosts
 from remediate.lab.keys import key_pair
 from remediate.lab.locks import locked
-from tests.e2e.world import LAYOUT, TOTAL, World, differences, temporary
+from tests.e2e.world import LANE, LAYOUT, TOTAL, World, differences, temporary
 
 SIGNERS = ("alice", "carol", "dan")
 
@@ -31,9 +31,9 @@ def _people(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def e2e_lab() -> Iterator[Hosts]:
-    """lb1 and web1 to web3 in a network of their own; one session at a time on this machine."""
+    """lb1 and web1 to web3 in a network of their own; one session at a time for each worker."""
     lab = Hosts(LAYOUT, TOTAL)
-    with locked(Path("/run/remediate-lab-e2e.lock"), quiet):
+    with locked(Path(f"/run/remediate-lab-e2e{LANE}.lock"), quiet):
         lab.down()
         try:
             lab.up(quiet)

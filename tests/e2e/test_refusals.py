@@ -12,7 +12,7 @@ import pytest
 
 from remediate.lab.hosts import Hosts
 from tests.e2e.conftest import new_world, touching_nothing
-from tests.e2e.world import FULL, PEOPLE, World, until
+from tests.e2e.world import FULL, LAYOUT, PEOPLE, World, until
 
 pytestmark = pytest.mark.lab
 
@@ -124,16 +124,16 @@ CHANGES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "ansible.cfg": (_append("ansible.cfg"), ("ansible.cfg changed",)),
     "runbook": (_append("runbooks/patch_package.py"), ("runbook source runbooks/patch_package.py changed",)),
     "host variable": (_host("web2", color="red"), ("host web2 changed", "color")),
-    "address": (_host("web2", ansible_host="10.213.76.99"), ("host web2 changed", "10.213.76.99")),
+    "address": (_host("web2", ansible_host=f"{LAYOUT.network}.99"), ("host web2 changed", f"{LAYOUT.network}.99")),
     "group": (_groups(lambda g: g.update(db={"hosts": {"web3": {}}})), ("host web3 changed", "db")),
     "group variable": (_group_variable, ("host web1 changed", "host web2", "host web3", "pool")),
     "host gone": (_groups(lambda g: g["web"]["hosts"].pop("web3")), ("host web3 is gone",)),
     "load balancer": (
-        _groups(lambda g: g["lb"]["hosts"].update(lb1={"ansible_host": "10.213.76.98"})),
+        _groups(lambda g: g["lb"]["hosts"].update(lb1={"ansible_host": f"{LAYOUT.network}.98"})),
         ("host lb1 changed",),
     ),
     "another host": (
-        _groups(lambda g: g["web"]["hosts"].update(web9={"ansible_host": "10.213.76.9"})),
+        _groups(lambda g: g["web"]["hosts"].update(web9={"ansible_host": f"{LAYOUT.network}.9"})),
         ("inventory inventory changed since the plan was made",),
     ),
     "inventory broken": (_append("inventory/hosts.yml", "}"), ("inventory inventory", "hosts.yml")),
@@ -214,9 +214,10 @@ def test_any_flipped_byte_of_the_plan(copied: World) -> None:
     ("before", "after"),
     [
         ('"version":"1.1-1"', '"version":"1.2-1"'),
-        ("10.213.76.12", "10.213.76.13"),
+        (f"{LAYOUT.network}.12", f"{LAYOUT.network}.13"),
         ("no target failed", "all is well"),
     ],
+    ids=["input", "address", "text"],
 )
 def test_plan_edited_into_another_valid_plan(copied: World, before: str, after: str) -> None:
     with touching_nothing(copied):

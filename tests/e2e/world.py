@@ -35,8 +35,10 @@ T = TypeVar("T")
 
 REPO = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("remediate")
+#: Each worker of pytest has a lab of its own.
+LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 #: Fixed, so that the next session finds and removes what a killed one has left.
-LAYOUT = Layout(Path("/var/lib/remediate-lab-e2e"), "rme2e", "10.213.76")
+LAYOUT = Layout(Path(f"/var/lib/remediate-lab-e2e{LANE}"), f"rme2e{LANE}", f"10.213.{60 + LANE}")
 #: lb1, web1, web2, web3 (which has the setting that shop 1.2 no longer supports).
 TOTAL = 4
 WEB = ("web1", "web2", "web3")
