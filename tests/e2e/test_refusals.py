@@ -124,7 +124,7 @@ CHANGES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "ansible.cfg": (_append("ansible.cfg"), ("ansible.cfg changed",)),
     "runbook": (_append("runbooks/patch_package.py"), ("runbook source runbooks/patch_package.py changed",)),
     "host variable": (_host("web2", color="red"), ("host web2 changed", "color")),
-    "address": (_host("web2", ansible_host=f"{LAYOUT.network}.99"), ("host web2 changed", f"{LAYOUT.network}.99")),
+    "address": (_host("web2", ansible_host=f"{LAYOUT.network}.99"), ("host web2 changed", ".99")),
     "group": (_groups(lambda g: g.update(db={"hosts": {"web3": {}}})), ("host web3 changed", "db")),
     "group variable": (_group_variable, ("host web1 changed", "host web2", "host web3", "pool")),
     "host gone": (_groups(lambda g: g["web"]["hosts"].pop("web3")), ("host web3 is gone",)),
