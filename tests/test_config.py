@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, ValidationError
 
 from remediate.config import ENVIRONMENT, Config, find_project, load_config
+from remediate.config.sections import Rule
+from remediate.config.wording import wrong
 from remediate.errors import InputError
+from remediate.model.base import Duration
 
 PEOPLE = """
 [people.ann]
@@ -97,18 +103,26 @@ vault = ["pass", "show", "vault"]
         (
             "[approval.policy.high]\napprovers = 0\n",
             2,
-            "approval.policy.high.approvers: Input should be greater",
+            "approval.policy.high.approvers: expected at least 1, given 0",
         ),
         ("[approval.policy]\nhigh = {aprovers = 2}\n", 2, "(did you mean 'approvers'?)"),
-        ("[limits]\n# many\nparallel = 'many'\n", 3, "limits.parallel: Input should be a valid integer"),
+        (
+            "[limits]\n# many\nparallel = 'many'\n",
+            3,
+            "limits.parallel: expected a whole number, given 'many'",
+        ),
         ("[project]\nplan_expiry = 'soon'\n", 2, "project.plan_expiry: not a duration: 'soon'"),
         ("[calendar]\ntimezone = 'Europe/Berlln'\n", 2, "'Europe/Berlln' is not a known time zone"),
         ("[calendar]\ntimezone = '../etc/passwd'\n", 2, "is not a"),
-        ("[people.ann]\nlogins = ['ok', '  ']\n", 2, "people.ann.logins.1: String should have at least 1"),
+        (
+            "[people.ann]\nlogins = ['ok', '  ']\n",
+            2,
+            "people.ann.logins.1: expected text of at least 1 character",
+        ),
         ("zzz = 1\n", 1, "unknown key 'zzz' (known here: approval, calendar"),
         ("root = '/'\n", 1, "root: unknown key 'root'"),
         ("[ticket]\nsystem = 1\n", 2, "ticket.system"),
-        ("[ticket]\nrt = 'url'\n", 2, "ticket.rt: Input should be a valid dictionary"),
+        ("[ticket]\nrt = 'url'\n", 2, "ticket.rt: expected a table of keys and values, given 'url'"),
     ],
 )
 def test_an_error_names_file_line_and_field(tmp_path: Path, text: str, line: int, message: str) -> None:
@@ -173,7 +187,9 @@ def test_every_documented_variable_overrides_its_setting(tmp_path: Path, name: s
 
 
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^REMEDIATE_LIMITS_PARALLEL: Input should be"):
+    with pytest.raises(
+        InputError, match=r"^REMEDIATE_LIMITS_PARALLEL: expected a whole number, given 'many'"
+    ):
         load(tmp_path, "", REMEDIATE_LIMITS_PARALLEL="many")
 
 
@@ -236,3 +252,66 @@ def test_any_text_is_an_alias_of_at_most_one_person(alias: str) -> None:
     )
     assert config.find_person(alias) in (None, "ann", "bob")
     assert config.person(config.person(alias)) == config.person(alias)
+
+
+class Sample(BaseModel):
+    """One field for each kind of mistake."""
+
+    model_config = {"extra": "forbid"}
+
+    whole: int = 0
+    number: float = 0
+    yes: bool = False
+    word: str = ""
+    few: Annotated[int, Field(ge=1, le=3)] = 1
+    short: Annotated[str, Field(max_length=2)] = ""
+    digits: Annotated[str, Field(pattern=r"^\d+$")] = "1"
+    one_of: Literal["a", "b"] = "a"
+    path: Path = Path()
+    many: tuple[str, ...] = ()
+    pairs: dict[str, int] = {}
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    lasts: Duration = 0.0
+    inner: Rule = Rule()
+    needed: int
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"whole": "x"}, "whole: expected a whole number, given 'x'"),
+        ({"whole": 1.5}, "whole: expected a whole number, given 1.5"),
+        ({"whole": []}, "whole: expected a whole number"),
+        ({"number": "x"}, "number: expected a number, given 'x'"),
+        ({"yes": "maybe"}, "yes: expected a boolean (true or false), given 'maybe'"),
+        ({"word": 3}, "word: expected text, given 3"),
+        ({"few": 9}, "few: expected at most 3, given 9"),
+        ({"short": "long"}, "short: expected text of at most 2 characters, given 'long'"),
+        ({"digits": "x"}, "digits: expected text like ^\\d+$, given 'x'"),
+        ({"one_of": "c"}, "one_of: expected 'a' or 'b', given 'c'"),
+        ({"path": 3}, "path: expected a path, given 3"),
+        ({"many": "x"}, "many: expected a list, given 'x'"),
+        ({"pairs": "x"}, "pairs: expected a table of keys and values, given 'x'"),
+        ({"pairs": {"k": "x"}}, "pairs.k: expected a whole number, given 'x'"),
+        ({"at": "x"}, "at: expected a date with time, given 'x'"),
+        ({"lasts": "x"}, "lasts: not a duration: 'x' (write 30s, 5m, 2h or 1d)"),
+        ({"inner": {"approvers": 0}}, "inner.approvers: expected at least 1, given 0"),
+        ({"strange": 1}, "strange: is not known here"),
+        ({"word": 3, "yes": "x" * 200}, "…"),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_words(values: dict[str, object], text: str) -> None:
+    """Field, what is expected, what was given; nothing of the library that noticed it."""
+    with pytest.raises(ValidationError) as caught:
+        Sample.model_validate({"needed": 1} | values)
+    said = wrong(caught.value)
+    assert text in said
+    for foreign in ("Value error", "Input should", "pydantic", "http", "Assertion failed"):
+        assert foreign not in said
+    assert len(said) < 300
+
+
+def test_a_field_that_is_missing_is_named_without_what_lies_around_it() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Sample.model_validate({"word": "secret"})
+    assert wrong(caught.value) == "Sample.needed: is missing"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from remediate.config.wording import problems
 from remediate.errors import InputError
 
 
@@ -21,15 +22,14 @@ def explain(
     sources: Mapping[tuple[str, ...], str],
 ) -> InputError:
     """All problems of one file as one error; ``sources`` names the variables that overrode a field."""
-    problems = []
-    for item in error.errors(include_url=False):
-        loc = tuple(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
+    lines = []
+    for problem in problems(error):
+        loc, message = problem.loc, problem.text
+        if problem.kind == "extra_forbidden":
             message = f"unknown key {loc[-1]!r} ({_suggest(model, loc)})"
         where = f"{sources[loc]}: " if loc in sources else place(file, text, loc)
-        problems.append(f"{where}{message}")
-    return InputError("\n".join(problems), "correct the file and try again")
+        lines.append(f"{where}{message}")
+    return InputError("\n".join(lines), "correct the file and try again")
 
 
 def _suggest(model: type[BaseModel], loc: tuple[str, ...]) -> str:
