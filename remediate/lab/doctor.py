@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,6 +25,9 @@ GIB = 2**30
 DISK_GIB = 4
 PYTHON = (3, 11)
 TOOLS = ("ssh", "ssh-keygen")
+#: The first `ssh-keygen -Y verify` that takes a time in UTC (`-O verify-time=…Z`; OpenSSH 9.1 release notes).
+OPENSSH = (9, 1)
+_SSH = "apt-get install --only-upgrade openssh-client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,23 @@ def _packages() -> Finding:
 def _tools() -> Finding:
     lost = [tool for tool in TOOLS if shutil.which(tool) is None]
     return _finding("tools", not lost, f"not on the PATH: {' '.join(lost)}", "apt-get install openssh-client")
+
+
+def _openssh(said: str | None = None) -> Finding:
+    """Older ones refuse every approval, because they can't verify it at a given time."""
+    if said is None:
+        if shutil.which("ssh") is None:
+            return Finding("openssh", False, "ssh is not on the PATH", "apt-get install openssh-client")
+        done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False, timeout=10)
+        said = done.stderr + done.stdout
+    wants = ".".join(map(str, OPENSSH))
+    found = re.search(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)", said)
+    if found is None:
+        words = said.strip().partition("\n")[0] or "nothing"
+        return Finding("openssh", False, f"OpenSSH {wants} or newer is needed; ssh -V says {words!r}", _SSH)
+    version = int(found[1]), int(found[2])
+    problem = f"OpenSSH {found[1]}.{found[2]} is older than {wants}, so approvals can't be verified"
+    return _finding("openssh", version >= OPENSSH, problem, _SSH)
 
 
 def _disk(home: Path = HOME, need: int = DISK_GIB * GIB) -> Finding:
@@ -156,6 +178,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _python,
     _packages,
     _tools,
+    _openssh,
     _disk,
     _inotify,
     _overlay,
