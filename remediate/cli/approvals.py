@@ -26,14 +26,21 @@ def approve(settings: Settings, file: Path, key: Path, comment: str, principal: 
     if settings.json:
         settings.data(
             {"envelope": str(envelope), "approved": standing.approved, "missing": list(standing.missing),
-             "blocked": list(standing.blocked)}
+             "blocked": list(standing.blocked), "refusals": list(standing.refusals)}
         )  # fmt: skip
         return
     click.echo(f"signed: {envelope}")
-    for reason in (*standing.blocked, *standing.missing):
-        click.echo(f"still needed: {reason}")
+    for word, reasons in (
+        ("in the way", standing.blocked),
+        ("still needed", standing.missing),
+        ("does not count", standing.refusals),
+    ):
+        for reason in reasons:
+            click.echo(f"{word}: {reason}")
     if standing.approved:
         click.echo(f"approved; next: remediate run {file}")
+    else:
+        click.echo("not approved yet" if not standing.blocked else "not approved, and may not run as it is")
 
 
 @click.command("deny")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from remediate.cli.options import KEY_FILE, Settings, pass_settings
+
+if TYPE_CHECKING:
+    from remediate.service.control import Told
 
 
 @click.command("pause")
@@ -16,7 +20,11 @@ def pause(settings: Settings, run: str) -> None:
     """Let the steps in flight end, then wait; undo is never paused."""
     from remediate.service.control import pause as ask
 
-    click.echo(ask(settings.open(), run))
+    told = ask(settings.open(), run)
+    if settings.json:
+        settings.data(told.as_json())
+    else:
+        click.echo(told)
 
 
 @click.command("resume")
@@ -29,7 +37,7 @@ def resume(settings: Settings, run: str) -> int:
 
     project = settings.open()
     with watching(settings, project) as screen:
-        return int(go_on(project, run, screen))
+        return int(go_on(project, run, screen, lambda told: _told(settings, told)))
 
 
 @click.command("abort")
@@ -42,7 +50,7 @@ def abort(settings: Settings, run: str) -> int:
 
     project = settings.open()
     with watching(settings, project) as screen:
-        return int(give_up(project, run, screen))
+        return int(give_up(project, run, screen, lambda told: _told(settings, told)))
 
 
 @click.command("rollback")
@@ -78,6 +86,13 @@ def decide(
         settings.data(body.model_dump(mode="json"))
     else:
         click.echo(f"{step} on {target}: {verdict}, decided by {body.by}; next: remediate resume {run}")
+
+
+def _told(settings: Settings, told: Told) -> None:
+    if settings.json:
+        settings.data(told.as_json())
+    else:
+        settings.say(str(told))
 
 
 COMMANDS = (pause, resume, abort, decide, rollback)

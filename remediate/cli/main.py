@@ -15,8 +15,8 @@ import click
 
 import remediate
 from remediate.cli import approvals, control, labs, observing, plans, runs
-from remediate.cli.options import Settings, with_globals
-from remediate.errors import Exit, RemediateError
+from remediate.cli.options import OUTPUTS, Settings, with_globals
+from remediate.errors import Exit, InputError, RemediateError
 
 _GROUPS = (
     ("Plan and approve", ("runbooks", "plan", "show", "approve", "deny")),
@@ -50,7 +50,7 @@ class Commands(click.Group):
 )
 @click.version_option(remediate.__version__, prog_name="remediate")
 @click.option("--project", type=click.Path(path_type=Path), help="Folder with remediate.toml.")
-@click.option("--output", type=click.Choice(["text", "json"]), help="For people, or for programs.")
+@click.option("--output", type=click.Choice(OUTPUTS), help="For people, or for programs.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None, output: str | None, debug: bool) -> None:
@@ -63,7 +63,17 @@ def cli(ctx: click.Context, project: Path | None, output: str | None, debug: boo
       remediate approve fix.plan.json --key ~/.ssh/id_ed25519
       remediate run fix.plan.json
     """
-    ctx.obj = Settings(project, output or os.environ.get("REMEDIATE_OUTPUT", "text"), debug)
+    ctx.obj = Settings(project, output or _output_of_environment(), debug)
+
+
+def _output_of_environment() -> str:
+    named = os.environ.get("REMEDIATE_OUTPUT") or "text"
+    if named not in OUTPUTS:
+        raise InputError(
+            f"REMEDIATE_OUTPUT: {named!r} is no output format",
+            f"set it to {' or '.join(OUTPUTS)}, or unset it",
+        )
+    return named
 
 
 for module in (plans, approvals, runs, control, observing, labs):
@@ -105,10 +115,18 @@ def _explain(error: Exception, as_json: bool) -> Exit:
             error.show()
         return Exit.USAGE
     if not isinstance(error, RemediateError):
-        problem = f"internal error: {type(error).__name__}: {error}"
+        problem = f"internal error: {type(error).__name__}: {_plainly(error)}"
         error = RemediateError(problem, "run it again with --debug and report what it prints")
     _say(error, as_json)
     return error.exit_code
+
+
+def _plainly(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    from remediate.config.wording import wrong
+
+    return wrong(error) if isinstance(error, ValidationError) else str(error)
 
 
 def _wants_json(argv: list[str]) -> bool:

@@ -31,15 +31,15 @@ def status(settings: Settings, run: str) -> int:
     """Where a run stands; the exit code is the run's own, 6 while it goes on."""
     from remediate.errors import Exit
     from remediate.report.runs import status_document
-    from remediate.service.runs import load_run, overview
+    from remediate.service.runs import load_run, row
 
     project = settings.open()
     loaded = load_run(project, run)
-    row = next(r for r in overview(project) if r.run == loaded.run)
+    short = row(project, loaded)
     if settings.json:
-        settings.data(row.as_json())
+        settings.data(short.as_json())
     else:
-        settings.document(status_document(row, loaded.plan, loaded.events))
+        settings.document(status_document(short, loaded.plan, loaded.events))
     return loaded.state.finished.exit_code if loaded.state.finished else int(Exit.WAITING)
 
 
@@ -106,6 +106,7 @@ def report(settings: Settings, run: str, format_: str | None) -> None:
 def audit(settings: Settings, run: str | None, everything: bool) -> int:
     """Verify the journal's hash chain, and the signatures behind each run."""
     from remediate.errors import Exit, InputError
+    from remediate.report.words import count
     from remediate.service.auditing import audit_runs
 
     if (run is None) != everything:
@@ -117,7 +118,7 @@ def audit(settings: Settings, run: str | None, everything: bool) -> int:
     else:
         for finding in findings:
             click.echo(finding)
-        click.echo(f"{len(findings)} findings" if findings else "whole: every record and signature holds")
+        click.echo(count(len(findings), "finding") if findings else "whole: every record and signature holds")
     return int(Exit.NEEDS_HUMAN if findings else Exit.VERIFIED_NEW)
 
 

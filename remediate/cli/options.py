@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from remediate.service.project import Project
 
 
+OUTPUTS = ("text", "json")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The global options."""
@@ -66,7 +69,7 @@ def with_globals(command: click.Command) -> click.Command:
     """Let a command, and all below it, take the global options after its own name as well."""
     command.params += [
         _global(["--project"], "project", click.Path(path_type=Path), "Folder with remediate.toml."),
-        _global(["--output"], "output", click.Choice(["text", "json"]), "For people, or for programs."),
+        _global(["--output"], "output", click.Choice(OUTPUTS), "For people, or for programs."),
         _global(["--debug"], "debug", None, "Show the traceback of an error."),
     ]
     if isinstance(command, click.Group):

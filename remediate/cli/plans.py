@@ -61,6 +61,7 @@ def plan(
     file: Path,
 ) -> None:
     """Compile a runbook into a plan file; reads the targets, changes nothing, prints the digest."""
+    from remediate.report.words import count
     from remediate.service import planning
 
     project = settings.open()
@@ -81,7 +82,8 @@ def plan(
         settings.data({"file": str(file), "digest": made.digest, "plan": made.id, "ticket": where})
         return
     settings.say(
-        f"{len(made.targets)} targets in {len(made.waves)} waves, {len(made.steps)} steps, "
+        f"{count(len(made.targets), 'target')} in {count(len(made.waves), 'wave')}, "
+        f"{count(len(made.steps), 'step')}, "
         f"risk {made.risk.level}; on ticket {where}"
     )
     settings.say(f"next: remediate show {file}, then remediate approve {file} --key KEY")

@@ -7,6 +7,7 @@ tickets, which tell how far each run was, do.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from remediate.approval.envelope import Decision, Evidence, Settlement
@@ -82,11 +83,11 @@ def _without_events(project: Project, known: set[str]) -> dict[str, Plan]:
     found = {}
     for path in (project.config.state / "runs").glob("*/plan.json"):
         name = path.parent.name
-        if name not in known and not project.journal.events(name):
-            try:
+        if name in known:
+            continue
+        with suppress(RemediateError, ValueError):  # ValueError: its records are there, and damaged
+            if not project.journal.events(name):
                 found[name] = stored_plan(project, name)
-            except RemediateError:
-                continue
     return found
 
 

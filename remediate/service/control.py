@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 from remediate.errors import Exit, Refused
 from remediate.model.event import Request
 from remediate.service.project import Project
@@ -10,7 +14,31 @@ from remediate.service.running import resume as go_on
 from remediate.service.runs import LoadedRun, living_runner, load_run
 
 
-def pause(project: Project, run: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A request that was recorded for the process that executes the run, or will."""
+
+    run: str
+    request: Request
+    runner: str | None
+    """``host|boot|pid|start`` of the process that hears of it; None if nobody executes the run now."""
+
+    def __str__(self) -> str:
+        if self.request is Request.PAUSE:
+            what = (
+                "pauses after the steps in flight"
+                if self.runner
+                else "is executed by nobody now; it is paused"
+            )
+            return f"run {self.run} {what}; `remediate resume {self.run}` goes on"
+        return f"its runner was told; follow it with `remediate watch {self.run}`"
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"run": self.run, "request": self.request.value, "runner": self.runner}
+
+
+def pause(project: Project, run: str) -> Told:
     """Ask a run to pause; says what will happen.
 
     Raises:
@@ -18,25 +46,25 @@ def pause(project: Project, run: str) -> str:
     """
     loaded = _unfinished(project, run)
     ask(project, loaded.run, Request.PAUSE)
-    return f"run {loaded.run} pauses after the steps in flight; `remediate resume {loaded.run}` goes on"
+    return Told(loaded.run, Request.PAUSE, living_runner(project, loaded.run))
 
 
-def resume(project: Project, run: str, screen: Screen) -> Exit:
-    """Go on: tell the living runner, or take the run up here."""
+def resume(project: Project, run: str, screen: Screen, told: Callable[[Told], None] = lambda _: None) -> Exit:
+    """Go on: tell the living runner (``told`` hears of it), or take the run up here."""
     loaded = load_run(project, run)
     ask(project, loaded.run, Request.RESUME)
-    return _here_or_there(project, loaded, screen)
+    return _here_or_there(project, loaded, Request.RESUME, screen, told)
 
 
-def abort(project: Project, run: str, screen: Screen) -> Exit:
-    """Roll back: tell the living runner, or do it here.
+def abort(project: Project, run: str, screen: Screen, told: Callable[[Told], None] = lambda _: None) -> Exit:
+    """Roll back: tell the living runner (``told`` hears of it), or do it here.
 
     Raises:
         Refused: the run is finished.
     """
     loaded = _unfinished(project, run)
     ask(project, loaded.run, Request.ABORT)
-    return _here_or_there(project, loaded, screen)
+    return _here_or_there(project, loaded, Request.ABORT, screen, told)
 
 
 def rollback(project: Project, run: str, screen: Screen) -> Exit:
@@ -65,8 +93,10 @@ def _unfinished(project: Project, run: str) -> LoadedRun:
     return loaded
 
 
-def _here_or_there(project: Project, loaded: LoadedRun, screen: Screen) -> Exit:
-    if living_runner(project, loaded.run) is not None:
-        screen.progress(f"its runner was told; follow it with `remediate watch {loaded.run}`")
+def _here_or_there(
+    project: Project, loaded: LoadedRun, request: Request, screen: Screen, told: Callable[[Told], None]
+) -> Exit:
+    if (runner := living_runner(project, loaded.run)) is not None:
+        told(Told(loaded.run, request, runner))
         return Exit.VERIFIED_NEW
     return go_on(project, loaded.run, screen)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
+from remediate.config.wording import wrong
 from remediate.engine.fold import replay
 from remediate.engine.state import Phase, RunState
-from remediate.errors import InputError
+from remediate.errors import InputError, RemediateError
 from remediate.journal.holder import certainly_dead
-from remediate.model.event import Event, Final, RunStarted
+from remediate.model.event import Event, Final, RunFinished, RunStarted
 from remediate.model.plan import Plan, parse_plan
 from remediate.report.runs import RunRow
 from remediate.service.project import Project
@@ -54,40 +58,69 @@ def load_run(project: Project, run: str) -> LoadedRun:
     """A run by its id (or a unique beginning of it, or ``last``).
 
     Raises:
-        InputError: there is no such run, or its folder is gone.
+        InputError: there is no such run, its folder is gone, or its records are not what a run records.
+        Refused: its plan was edited or damaged.
     """
     run = project.find_run(run)
-    events = project.journal.events(run)
-    plan = plan_of(project, run, events)
-    return LoadedRun(run, plan, events, replay(plan, events))
+    try:
+        events = project.journal.events(run)
+        plan = plan_of(project, run, events)
+        return LoadedRun(run, plan, events, replay(plan, events))
+    except (ValueError, LookupError) as error:  # a record that was edited, or that another version wrote
+        why = wrong(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"the records of run {run} can't be read: {why}", f"`remediate audit {run}` looks for edits"
+        ) from None
 
 
 def overview(project: Project) -> list[RunRow]:
-    """All runs, oldest first; one whose folder is gone is named as such."""
-    rows = []
-    for run in project.journal.runs():
-        try:
-            loaded = load_run(project, run)
-        except InputError as error:
-            rows.append(RunRow(run, "", "", "", error.problem, "", 0, None, ()))
-            continue
-        first = loaded.events[0]
-        holder = living_runner(project, run)
-        finished = loaded.state.finished
-        rows.append(
-            RunRow(
-                run=run,
-                runbook=loaded.plan.runbook.name,
-                ticket=loaded.plan.ticket.id,
-                started=f"{datetime.fromtimestamp(first.at, UTC):%Y-%m-%d %H:%M:%S}",
-                status=loaded.status,
-                runner=f"process {holder.split('|')[2]} on {holder.split('|')[0]}" if holder else "",
-                targets=len(loaded.plan.targets),
-                exit_code=finished.exit_code if finished else None,
-                doubts=tuple(f"{step} on {target}" for step, target in loaded.doubts),
-            )
-        )
-    return rows
+    """All runs, oldest first. One that can't be read is among them, with the reason as its status."""
+    return [_row_or_reason(project, run) for run in project.journal.runs()]
+
+
+def row(project: Project, loaded: LoadedRun) -> RunRow:
+    """One run in short."""
+    holder = living_runner(project, loaded.run)
+    finished = loaded.state.finished
+    return RunRow(
+        run=loaded.run,
+        runbook=loaded.plan.runbook.name,
+        ticket=loaded.plan.ticket.id,
+        started=_started(loaded.events),
+        status=loaded.status,
+        runner=f"process {holder.split('|')[2]} on {holder.split('|')[0]}" if holder else "",
+        targets=len(loaded.plan.targets),
+        exit_code=finished.exit_code if finished else None,
+        doubts=tuple(f"{step} on {target}" for step, target in loaded.doubts),
+    )
+
+
+def _row_or_reason(project: Project, run: str) -> RunRow:
+    try:
+        return row(project, load_run(project, run))
+    except RemediateError as error:
+        reason = f"unreadable: {error.problem}"
+    events: Sequence[Event] = ()
+    with suppress(ValueError):
+        events = project.journal.events(run)
+    # What the journal itself says of it needs no plan.
+    first = next((e.body for e in events if isinstance(e.body, RunStarted)), None)
+    last = next((e.body for e in reversed(events) if isinstance(e.body, RunFinished)), None)
+    return RunRow(
+        run=run,
+        runbook=first.runbook if first else "",
+        ticket=first.ticket if first else "",
+        started=_started(events),
+        status=reason,
+        runner="",
+        targets=first.targets if first else 0,
+        exit_code=last.exit_code if last else None,
+        doubts=(),
+    )
+
+
+def _started(events: Sequence[Event]) -> str:
+    return f"{datetime.fromtimestamp(events[0].at, UTC):%Y-%m-%d %H:%M:%S}" if events else ""
 
 
 def plan_of(project: Project, run: str, events: Sequence[Event]) -> Plan:

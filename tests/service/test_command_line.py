@@ -1,0 +1,189 @@
+"""What a person reads on the command line, and what a program gets, without a lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from remediate.cli.main import run
+from remediate.journal.holder import this_process
+from remediate.model.plan import Plan
+from tests.service.world import World
+
+
+class Cli:
+    """The command line over one world, in this process."""
+
+    def __init__(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        self.world, self._capsys = world, capsys
+        self.code, self.out, self.err = 0, "", ""
+
+    def __call__(self, *argv: str) -> Cli:
+        """Run; keeps what was said."""
+        self._capsys.readouterr()
+        self.code = run(["--project", str(self.world.root), *argv])
+        self.out, self.err = self._capsys.readouterr()
+        return self
+
+    @property
+    def json(self) -> Any:
+        """Standard output as one value."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """In the project's folder, with nothing of the developer's own settings."""
+    for name in [n for n in os.environ if n.startswith("REMEDIATE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(world.root)
+    return Cli(world, capsys)
+
+
+def unfinished(world: World) -> Plan:
+    """A run that was interrupted at once, with nobody left to execute it."""
+    plan = world.plan()
+    world.approve()
+    world.run(interrupted=lambda: True)
+    return plan
+
+
+def living(world: World) -> str:
+    """An unfinished run that this process pretends to execute."""
+    plan = unfinished(world)
+    project = world.project
+    (name,) = project.journal.runs()
+    project.journal.acquire(name, plan.by_name, this_process(), project.clock(), 60)
+    return name
+
+
+# -- approve --
+
+
+def test_approve_tells_what_is_still_missing(world: World, cli: Cli) -> None:
+    world.settings('\n[approval.policy]\nmedium = { approvers = 2, role = "change-manager" }\n')
+    world.plan()
+    cli("approve", "fix.plan.json", "--key", "keys/carol")
+    assert cli.code == 0
+    assert "still needed: risk medium: 1 more approval needed by the role change-manager (dan)" in cli.out
+    assert "not approved yet" in cli.out
+    cli("approve", "fix.plan.json", "--key", "keys/dan")
+    assert "still needed" not in cli.out
+    assert "approved; next: remediate run fix.plan.json" in cli.out
+
+
+def test_approve_tells_which_signature_does_not_count(world: World, cli: Cli) -> None:
+    """A second one of the same person is no second person's."""
+    world.settings('\n[approval.policy]\nmedium = { approvers = 2, role = "change-manager" }\n')
+    world.plan()
+    cli("approve", "fix.plan.json", "--key", "keys/carol")
+    cli("approve", "fix.plan.json", "--key", "keys/carol")
+    assert "does not count: " in cli.out
+    assert "carol counts once" in cli.out
+    cli("approve", "fix.plan.json", "--key", "keys/carol", "--output", "json")
+    assert any("carol counts once" in reason for reason in cli.json["refusals"])
+    assert cli.json["approved"] is False
+
+
+def test_approve_tells_of_a_denial_that_stands(world: World, cli: Cli) -> None:
+    world.plan()
+    cli("deny", "fix.plan.json", "--key", "keys/dan", "--comment", "not now")
+    cli("approve", "fix.plan.json", "--key", "keys/carol")
+    assert "in the way: dan denied it" in cli.out
+    assert "may not run as it is" in cli.out
+
+
+# -- output --
+
+
+@pytest.mark.parametrize("argv", [("runs",), ("runbooks",), ("doctor",)])
+def test_unknown_output_in_the_environment(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("REMEDIATE_OUTPUT", "xml")
+    assert cli(*argv).code == 2
+    assert "REMEDIATE_OUTPUT: 'xml' is no output format" in cli.err
+    assert "text or json" in cli.err
+    assert cli("--output", "text", "runs").code == 0
+
+
+def test_empty_output_in_the_environment_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMEDIATE_OUTPUT", "")
+    assert cli("runs").code == 0
+
+
+def test_pause_says_it_in_json_too(world: World, cli: Cli) -> None:
+    name = living(world)
+    found = cli("pause", "last", "--output", "json").json
+    assert found == {"run": name, "request": "pause", "runner": this_process()}
+    assert "pauses after the steps in flight" in cli("pause", "last").out
+
+
+def test_pause_of_a_run_that_nobody_executes(world: World, cli: Cli) -> None:
+    unfinished(world)
+    assert "executed by nobody now" in cli("pause", "last").out
+    assert cli("pause", "last", "--output", "json").json["runner"] is None
+
+
+@pytest.mark.parametrize("what", ["resume", "abort"])
+def test_a_living_runner_was_told_in_json_too(world: World, cli: Cli, what: str) -> None:
+    name = living(world)
+    assert cli(what, "last", "--output", "json").code == 0
+    assert cli.json == {"run": name, "request": what, "runner": this_process()}
+    assert "its runner was told" in cli(what, "last").err
+
+
+def test_one_target_is_no_targets(cli: Cli) -> None:
+    cli("plan", "write", "--ticket", "T-1", "--set", f"path={cli.world.file}", "-o", "fix.plan.json")
+    assert "1 target in 1 wave, " in cli.err
+
+
+# -- one bad run among good ones --
+
+
+def test_listing_shows_a_run_whose_plan_was_edited(world: World, cli: Cli) -> None:
+    world.done("one.plan.json")
+    world.file.unlink()
+    world.done("two.plan.json")
+    first, second = world.project.journal.runs()
+    path = world.root / ".remediate" / "runs" / first / "plan.json"
+    path.write_bytes(path.read_bytes().replace(b'"author":"', b'"author": "'))
+    assert cli("runs").code == 0
+    assert first in cli.out
+    assert "unreadable" in cli.out
+    rows = {row["run"]: row for row in cli("runs", "--output", "json").json["runs"]}
+    assert "these bytes are not the bytes that were planned" in rows[first]["status"]
+    assert (rows[first]["runbook"], rows[first]["ticket"], rows[first]["targets"]) == ("write", "T-1", 1)
+    assert rows[first]["started"]
+    assert rows[first]["exit_code"] == 0
+    assert rows[second]["status"] == "verified new"
+    assert cli("status", second).code == 0
+    assert cli("status", first).code == 3
+
+
+def test_listing_shows_a_run_whose_records_make_no_sense(world: World, cli: Cli) -> None:
+    world.done()
+    (name,) = world.project.journal.runs()
+    with closing(sqlite3.connect(world.root / ".remediate" / "journal.db")) as db, db:
+        db.execute("UPDATE events SET body = '{\"kind\": \"nonsense\"}' WHERE kind = 'outcome'")
+    (row,) = cli("runs", "--output", "json").json["runs"]
+    assert row["run"] == name
+    assert "can't be read" in row["status"]
+    for argv in (("status", "last"), ("log", "last"), ("report", "last"), ("pause", "last")):
+        assert cli(*argv).code == 2
+        assert "remediate audit" in cli.err
+        assert "pydantic" not in cli.err
+    assert cli("audit", "--all").code == 5
+
+
+def test_journal_that_is_none(world: World, cli: Cli) -> None:
+    (world.root / ".remediate").mkdir(mode=0o700)
+    (world.root / ".remediate" / "journal.db").write_bytes(b"this is no database" * 100)
+    assert cli("runs").code == 5
+    assert "journal.db" in cli.err
+    assert "Traceback" not in cli.err
