@@ -198,12 +198,11 @@ def _four_eyes(plan: Plan, runner: Collection[str], config: Config) -> tuple[dic
     """Who may not approve and why; and, in words, whose identity nobody knows.
 
     Author and runner have to be people that the project knows: otherwise one of them could be the approver
-    under another login. A requester may be a stranger, a customer for instance.
+    under another login. A requester may be a stranger, a customer for instance; of several, each counts.
     """
-    excluded: dict[str, str] = {}
+    asked = {p for alias in plan.ticket.asked_by if (p := config.find_person(alias))}
+    excluded: dict[str, str] = dict.fromkeys(sorted(asked), "asked for it on the ticket")
     unknown = []
-    if plan.ticket.requester and (person := config.find_person(plan.ticket.requester)):
-        excluded[person] = "asked for it on the ticket"
     for aliases, what in (((plan.author,), "made the plan"), (tuple(sorted(runner)), "runs it")):
         people = {p for alias in aliases if (p := config.find_person(alias))}
         excluded |= dict.fromkeys(people, what)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from remediate.model.base import Frozen
 
@@ -43,8 +50,22 @@ class Ticket(Frozen):
     id: str
     subject: str = ""
     requester: str | None = None
+    """Who asked for it, as people read it."""
+    requesters: tuple[str, ...] = ()
+    """Every name that the ticket system knows of everybody who asked; none of them may approve."""
     priority: Priority = Priority.NORMAL
     system: str = "file"
+
+    @property
+    def asked_by(self) -> tuple[str, ...]:
+        """All names of all who asked for it."""
+        return tuple(dict.fromkeys(name for name in (self.requester, *self.requesters) if name))
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Where the one name says it all, a plan has the bytes that it always had.
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if key != "requesters" or value}
 
 
 class Window(Frozen):

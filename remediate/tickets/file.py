@@ -84,6 +84,7 @@ class FileTickets:
             id=ticket,
             subject=fields.get("subject", ""),
             requester=fields.get("requester") or None,
+            requesters=_people(fields.get("requester", "")),
             priority=Priority(priority),
             system=self.name,
         )
@@ -156,6 +157,12 @@ def _field(value: str) -> str:
     """On one line, in quotes if it has some that reading would take off."""
     line = " ".join(harmless(value).split())
     return f'"{line}"' if line[:1] in "'\"" else line
+
+
+def _people(requester: str) -> tuple[str, ...]:
+    """Several people on one line; a comma within a name only makes more names, none of which is lost."""
+    names = [part.strip() for part in re.split("[,;]", requester)]
+    return tuple(filter(None, names)) if len(names) > 1 else ()
 
 
 @contextmanager

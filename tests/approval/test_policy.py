@@ -92,6 +92,11 @@ def test_one_key_counts_once_although_a_certificate_gives_it_to_another(world: W
             {"dan"},
             "ann asked for it",
         ),
+        (
+            make_plan(ticket=Ticket(id="1", requester="eve@x", requesters=("eve@x", "eve", "ANN"))),
+            {"dan"},
+            "ann asked for it",
+        ),
         (make_plan(), {"ann@laptop", "host-17"}, "ann runs it"),
         (make_plan(), {"ANN"}, "ann runs it"),
     ],
