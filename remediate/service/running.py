@@ -28,6 +28,7 @@ from remediate.report.compare import difference
 from remediate.service import preflight
 from remediate.service.approving import standing
 from remediate.service.artefacts import copy
+from remediate.service.closing import close, close_again
 from remediate.service.contexts import Contexts, all_hosts
 from remediate.service.folders import private
 from remediate.service.planning import read_plan
@@ -77,7 +78,7 @@ def resume(project: Project, run: str, screen: Screen) -> Exit:
     plan = plan_of(project, run, events := project.journal.events(run))
     state = replay(plan, events)
     if state.finished is not None and state.finished.exit_code != Exit.NEEDS_HUMAN:
-        return _close_again(project, plan, run, state, screen)
+        return close_again(project, plan, run, state, screen.progress)
     lease = _take(project, run, plan)
     return _Execution(project, run, plan, lease, screen).go_on()
 
@@ -90,22 +91,6 @@ def ask(project: Project, run: str, what: Request) -> None:
 def _take(project: Project, run: str, plan: Plan) -> Lease:
     ttl = project.config.limits.lease
     return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), ttl)
-
-
-def _close_again(project: Project, plan: Plan, run: str, state: RunState, screen: Screen) -> Exit:
-    """A finished run whose ticket may still lack its end."""
-    if state.finished is None:
-        raise AssertionError("only a finished run can be closed")
-    outbox = make_outbox(project, plan, run, screen.progress)
-    if project.tickets.last_posted(plan.ticket.id, run) >= state.number:
-        raise Refused(
-            f"this plan was used up by run {run}, which ended: {state.finished.summary}",
-            f"see `remediate report {run}`; for another run, plan again",
-        )
-    screen.progress(f"run {run} is finished; completing its ticket {plan.ticket.id}")
-    if not outbox.flush(project.config.limits.closing):
-        raise Waiting(f"ticket {plan.ticket.id} can't be completed yet", "run the same command again later")
-    return Exit(state.finished.exit_code)
 
 
 class _Execution:
@@ -261,7 +246,7 @@ class _Execution:
             pool.close()
             writer.close()
         self._let_go(state)
-        return self._close(code)
+        return close(project, plan, self._run, self._outbox, code)
 
     def close(self) -> None:
         """End the outbox's thread; what it has not posted yet, the next process will."""
@@ -281,15 +266,6 @@ class _Execution:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
         kept = [n for n, t in state.targets.items() if t.settled in (None, Final.HUMAN)]
         self._project.journal.release(self._lease, kept)
-
-    def _close(self, code: Exit) -> Exit:
-        if self._outbox.flush(self._project.config.limits.closing):
-            return code
-        raise Waiting(
-            f"run {self._run} ended ({code.name.lower().replace('_', ' ')}), but its ticket "
-            f"{self._plan.ticket.id} could not be completed",
-            "run the same command again when the ticket system is back; it only completes the ticket",
-        )
 
     def _halted(self, error: JournalUnwritable) -> RemediateError:
         """The journal can't take any more: say so where a file can still be written."""

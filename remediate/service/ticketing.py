@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from remediate.config import Config
 from remediate.credentials import Credentials
 from remediate.errors import Exit, InputError
-from remediate.model.base import Frozen, duration_text
+from remediate.model.base import Duration, Frozen, duration_text
+from remediate.model.change import Priority
 from remediate.model.event import Event, Final, Progress, RunFinished, RunStarted
 from remediate.model.plan import Plan
 from remediate.planning.compile import duration
@@ -25,12 +27,31 @@ from remediate.tickets.interface import Change, Post, TicketSystem
 if TYPE_CHECKING:
     from remediate.service.project import Project
     from remediate.tickets.outbox import Outbox
+    from remediate.tickets.pump import Pace
 
 
 class FileSettings(Frozen):
     """``[ticket.file]``."""
 
     path: Path = Path("tickets")
+    linger: Duration = 5.0
+    """How long internal lines are collected for one entry."""
+
+
+class RtFields(Frozen):
+    """Names of custom fields; an empty one is not filled."""
+
+    digest: str = "Plan digest"
+    risk: str = "Risk"
+    window: str = "Window"
+
+
+class RtStatuses(Frozen):
+    """Names of statuses; to an empty one the ticket is not moved."""
+
+    started: str = "in progress"
+    verified_new: str = "resolved"
+    verified_original: str = "rolled back"
 
 
 class RtSettings(Frozen):
@@ -39,7 +60,25 @@ class RtSettings(Frozen):
     url: str
     token: str
     """A secret reference."""
-    timeout: float = 10.0
+    timeout: Duration = Field(default=10.0, gt=0)
+    ca: Path | None = None
+    """Certificates to trust (PEM), in place of the system's."""
+    fields: RtFields = RtFields()
+    statuses: RtStatuses = RtStatuses()
+    priorities: dict[str, Priority] = {}
+    """Priority by RT's label, beside those that are called as ours."""
+    linger: Duration = 5.0
+    """How long internal lines are collected for one entry."""
+    settle: Duration = 15.0
+    """How long RT must have answered without showing an entry in doubt before it is posted again; never
+    shorter than the timeout, for the entry may be on its way as long."""
+
+    @field_validator("settle")
+    @classmethod
+    def _longer_than_a_call(cls, value: float, info: ValidationInfo) -> float:
+        if value < (timeout := info.data.get("timeout", 0.0)):
+            raise ValueError(f"{value:g} s are less than the timeout ({timeout:g} s)")
+        return value
 
 
 def open_tickets(config: Config, credentials: Credentials) -> TicketSystem:
@@ -55,20 +94,61 @@ def open_tickets(config: Config, credentials: Credentials) -> TicketSystem:
 
             return FileTickets(config.path(_settings(FileSettings, system, settings).path))
         case "rt":
-            from remediate.tickets.rt import RequestTrackerTickets
-
-            rt = _settings(RtSettings, system, settings)
-            return RequestTrackerTickets(rt.url, credentials.resolve(rt.token), timeout=rt.timeout)
+            return _open_rt(config, _settings(RtSettings, system, settings), credentials)
     raise InputError(f"ticket.system: there is no {system!r}", "it can be file or rt")
+
+
+def _open_rt(config: Config, rt: RtSettings, credentials: Credentials) -> TicketSystem:
+    from remediate.tickets.rt import PRIORITIES, RequestTrackerTickets
+    from remediate.tickets.rt_client import address
+
+    with _naming("ticket.rt.url"):
+        address(rt.url)
+    ca = config.path(rt.ca) if rt.ca else None
+    if ca and not ca.is_file():
+        raise InputError(f"remediate.toml: ticket.rt.ca: there is no file {ca}", "name a PEM file")
+    with _naming("ticket.rt.token"):
+        return RequestTrackerTickets(
+            rt.url,
+            credentials.resolve(rt.token),
+            timeout=rt.timeout,
+            ca=ca,
+            priorities=PRIORITIES | {label.strip().lower(): p for label, p in rt.priorities.items()},
+            fields=rt.fields.model_dump(),
+            statuses={key.replace("_", "-"): name for key, name in rt.statuses.model_dump().items()},
+        )
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"remediate.toml: {key}: {error.problem}", error.advice) from error
 
 
 def _settings(model: type[Any], system: str, values: dict[str, Any]) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(p) for p in first["loc"])
-        raise InputError(f"remediate.toml: ticket.{system}.{field}: {first['msg']}") from None
+        wrong = [
+            f"remediate.toml: ticket.{'.'.join([system, *map(str, item['loc'])])}: "
+            f"{item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors(include_url=False)
+        ]
+        raise InputError("\n".join(wrong), "correct the file and try again") from None
+
+
+def pace(config: Config) -> Pace:
+    """How often the outbox posts."""
+    from remediate.tickets.pump import Pace
+
+    system, settings = config.ticket.system, config.ticket.settings
+    if system == "file":
+        # Nothing that was sent can be on its way to a file: whoever wrote is dead, or wrote.
+        return Pace(settle=0.0, linger=_settings(FileSettings, system, settings).linger)
+    rt = _settings(RtSettings, system, settings)
+    return Pace(settle=max(rt.settle, rt.timeout), linger=rt.linger)
 
 
 def post_plan(project: Project, plan: Plan) -> None:
@@ -132,10 +212,11 @@ def window_text(plan: Plan) -> str:
     return f"{plan.window.start:%Y-%m-%d %H:%M} to {plan.window.end:%Y-%m-%d %H:%M} UTC"
 
 
-def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str], None]) -> Outbox:
-    """The reader of this run's events that puts them on the ticket."""
+def make_outbox(
+    project: Project, plan: Plan, run: str, problem: Callable[[str], None], *, status: bool = True
+) -> Outbox:
+    """The reader of this run's events that puts them on the ticket; without ``status``, only them."""
     from remediate.tickets.outbox import Outbox
-    from remediate.tickets.pump import Pace
 
     folder = project.run_folder(run)
 
@@ -169,8 +250,7 @@ def make_outbox(project: Project, plan: Plan, run: str, problem: Callable[[str],
         render=text,
         attachments=attachments,
         scrub=project.scrub,
-        change=Change(plan.digest, plan.risk.level, window_text(plan)),
+        change=Change(plan.digest, plan.risk.level, window_text(plan)) if status else None,
         problem=problem,
-        # Nothing that was sent can be on its way to a file: whoever wrote is dead, or wrote.
-        pace=Pace(settle=0.0) if project.tickets.name == "file" else Pace(),
+        pace=pace(project.config),
     )

@@ -113,8 +113,13 @@ class ChangeWorkflow(Protocol):
             TicketDown: nobody knows.
         """
 
-    def finished(self, ticket: str, final: Final) -> None:
-        """Move the ticket to the state of this ending; one that needs a human stays *in progress*.
+    def finished(self, ticket: str, final: Final) -> bool:
+        """Move the ticket to the state of this ending; one that needs a human is *in progress*.
+
+        The ticket may have the state of an earlier ending: a run that had ended can be rolled back.
+
+        Returns:
+            Whether it was moved; False: it was so already.
 
         Raises:
             TicketRefused: the ticket system keeps it as it was.

@@ -116,6 +116,11 @@ class Outbox:
             self._bell.notify_all()
             return self._bell.wait_for(lambda: self._pump.closed >= wanted, timeout)
 
+    @property
+    def changed(self) -> bool:
+        """Whether this process has put anything on the ticket, or moved its status at the run's end."""
+        return self._pump.changed
+
     def stop(self, timeout: float = 1.0) -> None:
         """End the thread; a call that goes on is waited for, at most ``timeout`` seconds."""
         with self._bell:

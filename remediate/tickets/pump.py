@@ -85,8 +85,14 @@ class Pump:
         #: Up to this event, files are not attached: the system refused an entry with them.
         self._bare = 0
         self._told = ""
+        self._delivered = False
         #: How often the end was asked for, and which of these times everything stood on the ticket.
         self.closing = self.closed = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the ticket lacked an entry, or its end, that it has by now."""
+        return self._delivered or self._status.moved
 
     def begin(self) -> None:
         """A process before this one may have died with a post on its way: there are events already."""
@@ -195,6 +201,7 @@ class Pump:
             self._bare = entry.last
             return 0.0
         self._advance(entry.last)
+        self._delivered = True
         self._since = None
         self._told = ""
         return 0.0
@@ -221,11 +228,11 @@ class Pump:
                 Post(run, last, f"The log of run {run} is complete up to event #{last}.")
             )
         self._find_doubles()
-        finished = [event.body for event in self._events(0) if isinstance(event.body, RunFinished)]
-        if finished:
+        endings = [(e.number, e.body.exit_code) for e in self._events(0) if isinstance(e.body, RunFinished)]
+        if endings:
             # After the last entry, for a reply would open a ticket that is resolved already.
-            final = _FINAL.get(finished[-1].exit_code, Final.HUMAN)
-            if wait := self._status.finished(final, wait):
+            number, code = endings[-1]
+            if wait := self._status.finished(number, _FINAL.get(code, Final.HUMAN), wait):
                 return wait
         self.closed = closing
         return None

@@ -15,6 +15,7 @@ from remediate.tickets import rt_entry
 from remediate.tickets.interface import Change, Post, TicketAltered, TicketRefused
 from remediate.tickets.rt_client import Row, RtClient
 from remediate.tickets.rt_entry import File
+from remediate.tickets.rt_people import requestors
 
 #: What the queues of an RT call their priorities; whatever else they say counts as normal.
 PRIORITIES = MappingProxyType({p.value: p for p in Priority} | {"medium": Priority.NORMAL})
@@ -39,8 +40,9 @@ class RequestTrackerTickets:
         timeout: seconds to connect, to send, for an answer to begin, and for it to end.
         ca: certificates to trust (a PEM file), in place of the system's.
         priorities: priority by RT's label, in lower case.
-        fields: names of the custom fields for ``digest``, ``risk`` and ``window``.
-        statuses: names for ``started``, ``verified-new`` and ``verified-original``.
+        fields: names of the custom fields for ``digest``, ``risk`` and ``window``; without a name: none.
+        statuses: names for ``started``, ``verified-new`` and ``verified-original``; without a name: the
+            status is left as it is.
     """
 
     name = "rt"
@@ -75,7 +77,7 @@ class RequestTrackerTickets:
         return f"{self._client.base}Ticket/Display.html?id={_number(ticket)}"
 
     def read(self, ticket: str) -> Ticket:
-        """Subject, first requestor (mail address, else name) and priority.
+        """Subject, requestors (mail address, else name) and priority.
 
         Raises:
             TicketDown: RT can't be reached.
@@ -90,10 +92,12 @@ class RequestTrackerTickets:
                 "give the account the rights CommentOnTicket and ReplyToTicket on the queue",
             )
         label = str(row.get("Priority", "")).strip().lower()
+        people = requestors(self._client, row)
         return Ticket(
             id=ticket,
             subject=str(row.get("Subject") or ""),
-            requester=self._requester(row),
+            requester=", ".join(names[0] for names in people) or None,
+            requesters=tuple(name for names in people for name in names),
             priority=self._priorities.get(label, Priority.NORMAL),
             system=self.name,
         )
@@ -187,17 +191,6 @@ class RequestTrackerTickets:
             if ours and not row.get("Filename"):
                 yield row
 
-    def _requester(self, row: Row) -> str | None:
-        requestors = row.get("Requestor")
-        if not isinstance(requestors, list) or not requestors:
-            return None
-        name = str(requestors[0].get("id", ""))
-        try:
-            user = self._client.record(f"user/{name}") if re.fullmatch(r"[\w.@+-]+", name) else {}
-        except TicketRefused:  # an account may see a ticket without seeing its people
-            user = {}
-        return str(user.get("EmailAddress") or "") or name or None
-
     # Change workflow
 
     def started(self, ticket: str, change: Change) -> None:
@@ -208,25 +201,39 @@ class RequestTrackerTickets:
             TicketDown: nobody knows.
         """
         values = {"digest": f"sha256:{change.digest}", "risk": change.risk, "window": change.window}
-        fields = {self._fields[key]: value for key, value in values.items() if value}
-        status = self._statuses["started"]
+        fields = {self._fields[key]: v for key, v in values.items() if v and self._fields.get(key)}
+        status = self._statuses.get("started")
         # Apart: a field that this RT doesn't have must not keep the status back.
         left = [
             *self._settle(ticket, {"CustomFields": fields}, fields, None),
-            *self._settle(ticket, {"Status": status}, {}, status),
+            *(self._move(ticket, status) if status else ()),
         ]
         _refuse(ticket, left)
 
-    def finished(self, ticket: str, final: Final) -> None:
-        """Move the ticket to its last status; one that needs a human stays as it is.
+    def finished(self, ticket: str, final: Final) -> bool:
+        """Move the ticket to its last status; one that needs a human stays as it is, or is opened again.
+
+        From one last status to the other (a resolved change that is rolled back) it goes directly where the
+        lifecycle lets it, else by way of *in progress*.
 
         Raises:
             TicketRefused: RT keeps the status as it was.
             TicketDown: nobody knows.
         """
-        status = self._statuses.get(final.value)
-        if status:
-            _refuse(ticket, self._settle(ticket, {"Status": status}, {}, status))
+        status = self._client.record(f"ticket/{_number(ticket)}").get("Status")
+        ends = {self._statuses.get(end.value) for end in (Final.NEW, Final.ORIGINAL)}
+        again = self._statuses.get("started", "") if status in ends else ""
+        wanted = again if final is Final.HUMAN else self._statuses.get(final.value, "")
+        if wanted in ("", status):
+            return False
+        left = self._move(ticket, wanted)
+        if left and again not in ("", wanted) and not self._move(ticket, again):
+            left = self._move(ticket, wanted)
+        _refuse(ticket, left)
+        return True
+
+    def _move(self, ticket: str, status: str) -> list[str]:
+        return self._settle(ticket, {"Status": status}, {}, status)
 
     def _settle(
         self, ticket: str, body: Mapping[str, object], fields: Mapping[str, str], status: str | None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from remediate.errors import InputError
 from remediate.tickets.interface import TicketDown, TicketRefused, TicketUnreachable
@@ -41,7 +41,7 @@ class RtClient:
     """
 
     def __init__(self, url: str, token: str, timeout: float, ca: Path | None = None) -> None:
-        self.base, self._token, self._timeout, self._ca = _base(url), token, timeout, ca
+        self.base, self._token, self._timeout, self._ca = address(url), token, timeout, ca
         self._rt: Rt | None = None
         self._lock = threading.Lock()
 
@@ -61,7 +61,14 @@ class RtClient:
                 "user": rt.get_user,
                 "attachment": rt.get_attachment,
             }
-            return read[kind](name)
+            return read[kind](quote(name, safe="@"))
+
+    def members(self, group: str) -> list[Row]:
+        """The users and groups that are directly in a group."""
+        with self._calling(f"group/{group}") as rt:
+            response = rt.session.get(f"{rt.url}group/{int(group)}")
+            _raise_for(response)
+            return [row for row in response.json()["Members"] if isinstance(row, dict)]
 
     def create(self, path: str, body: Mapping[str, object]) -> None:
         """POST something that RT must create, not only answer.
@@ -150,7 +157,12 @@ class RtClient:
             return self._rt
 
 
-def _base(url: str) -> str:
+def address(url: str) -> str:
+    """RT's address, with one slash at its end and without its API's path.
+
+    Raises:
+        InputError: it is none, or holds more than it should.
+    """
     parts = urlsplit(url)
     extra = parts.username or parts.password or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or extra:

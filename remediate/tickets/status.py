@@ -15,6 +15,11 @@ from remediate.tickets.interface import (
     TicketSystem,
 )
 
+_RESULT = {
+    Final.NEW: "that every system is changed and verified",
+    Final.ORIGINAL: "that everything is rolled back and verified to be as before",
+    Final.HUMAN: "that a human has to look at it",
+}
 #: Attempts to move the status before the log goes on without.
 ATTEMPTS = 3
 
@@ -45,16 +50,26 @@ class StatusKeeper:
         self._notes = f"{run}.status"
         self._post, self._problem = post, problem
         self._attempts = self._noted = 0
+        #: Whether `finished` has moved the status, or noted that it could not.
+        self.moved = False
 
     def started(self, wait: float) -> float:
         """The run has begun. Returns as `_move` does."""
-        return self._move(1, lambda system, change: system.started(self._ticket, change), wait)
+        text = "The ticket's status or fields could not be set"
+        return self._move(1, text, lambda system, change: system.started(self._ticket, change), wait)
 
-    def finished(self, final: Final, wait: float) -> float:
-        """The run has ended. Returns as `_move` does."""
-        return self._move(2, lambda system, _change: system.finished(self._ticket, final), wait)
+    def finished(self, number: int, final: Final, wait: float) -> float:
+        """The run has ended with this event, perhaps not for the first time. Returns as `_move` does."""
 
-    def _move(self, number: int, move: Callable[[ChangeWorkflow, Change], None], wait: float) -> float:
+        def move(system: ChangeWorkflow, _change: Change) -> None:
+            self.moved = system.finished(self._ticket, final) or self.moved
+
+        text = f"The run's result is {_RESULT[final]}, but the ticket's status could not be set to say so"
+        return self._move(number, text, move, wait)
+
+    def _move(
+        self, number: int, text: str, move: Callable[[ChangeWorkflow, Change], None], wait: float
+    ) -> float:
         """Seconds after which to come again: ``wait``, if there is a note that may not be posted before.
 
         Raises:
@@ -70,9 +85,7 @@ class StatusKeeper:
             if isinstance(error, TicketDown) and self._attempts < ATTEMPTS:
                 raise
             self._problem(f"the ticket's status: {error.problem}")
-            return self._note(
-                number, f"The ticket's status or fields could not be set: {error.problem}", wait
-            )
+            return self._note(number, f"{text}: {error.problem}", wait)
         self._attempts = 0
         return 0.0
 
@@ -86,4 +99,5 @@ class StatusKeeper:
         except TicketAltered as error:
             self._problem(f"the ticket's log is not as it was written: {error.problem}")
         self._noted = number
+        self.moved = True
         return 0.0

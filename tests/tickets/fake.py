@@ -130,9 +130,11 @@ class FakeTickets:
         self._reach("started", ticket)
         self._move("in progress")
 
-    def finished(self, ticket: str, final: Final) -> None:
+    def finished(self, ticket: str, final: Final) -> bool:
         self._reach("finished", ticket)
+        before = self.status
         self._move(final.value)
+        return self.status != before
 
     def _move(self, status: str) -> None:
         if self.status_fails:

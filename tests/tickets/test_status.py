@@ -133,3 +133,29 @@ class TestStatus:
         assert world.close()
         assert world.system.status == "verified-new"
         assert [e.run for e in world.system.shown] == ["r-1", "r-1"]
+
+    def test_a_run_that_is_rolled_back_afterwards(self) -> None:
+        world = self.world()
+        world.add(STARTED, RunFinished(exit_code=0, summary="done"))
+        assert world.close()
+        assert world.system.status == "verified-new"
+        world.add(TAKEN, RunFinished(exit_code=4, summary="rolled back"))
+        assert world.close()
+        assert world.system.status == "verified-original"
+
+    def test_each_ending_has_a_note_of_its_own(self) -> None:
+        world = self.world()
+        world.add(STARTED)
+        world.go()
+        world.system.refuse_status = True
+        for code in (5, 0, 4):
+            world.add(RunFinished(exit_code=code, summary="done"))
+            world.process()
+            assert world.close()
+            assert world.close()
+        notes = [e for e in world.system.shown if e.run == "r-1.status"]
+        assert [e.last for e in notes] == [2, 3, 4]
+        for note, result in zip(notes, ("a human", "changed and verified", "rolled back"), strict=True):
+            assert result in note.text
+            assert "could not be set to say so" in note.text
+        assert told(world) == [1, 2, 3, 4]
