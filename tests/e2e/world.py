@@ -408,7 +408,9 @@ class World:
     def fingerprint(self, host: str) -> dict[str, object]:
         """All that a run might change on a host: files with owner, mode and content, packages, units."""
         disk = self.disk(host)
-        found: dict[str, object] = dict(_files(disk))
+        folder = self.lab.layout.hosts / host
+        layers = [self.lab.layout.cache / name for name in (folder / "layers").read_text().split()]
+        found: dict[str, object] = dict(changed_files(folder / "upper", layers))
         found |= {f"package:{name}": version for name, version in packages(disk).items()}
         units = ("shop", "nginx") if host != "lb1" else ("haproxy",)
         shown = self.lab.exec(host, ["systemctl", "is-active", *units]).stdout.split()
@@ -481,15 +483,42 @@ def repeats(values: Iterable[object]) -> list[object]:
     return [value for value, n in Counter(values).items() if n > 1]
 
 
-def _files(disk: Path) -> Iterator[tuple[str, object]]:
+def changed_files(upper: Path, layers: Sequence[Path]) -> Iterator[tuple[str, object]]:
+    """Files that are not as in the image below: an overlay's upper directory holds all that was written."""
+
+    def below(shown: str) -> tuple[object, ...] | None:
+        return next((_fact(p) for layer in layers if os.path.lexists(p := layer / shown)), None)
+
     for top in _SEEN:
-        for folder, names, files in os.walk(disk / top):
-            names.sort()
-            for name in (*names, *files):
-                path = Path(folder) / name
-                shown = str(path.relative_to(disk))
-                if shown not in _VOLATILE:
-                    yield f"file:/{shown}", _fact(path)
+        for folder, names, files in os.walk(upper / top):
+            here = Path(folder)
+            shown = [str((here / name).relative_to(upper)) for name in (*names, *files)]
+            if _replaced(here):
+                shown += [s for s in _listed(here.relative_to(upper), layers) if s not in shown]
+            for name in sorted(shown):
+                fact = _fact(upper / name) if os.path.lexists(upper / name) else _GONE
+                if name not in _VOLATILE and fact != below(name):
+                    yield f"file:/{name}", fact
+
+
+def _replaced(folder: Path) -> bool:
+    """Whether an overlay shows nothing below this directory of its upper layer."""
+    names = os.listxattr(folder)
+    assert "trusted.overlay.redirect" not in names, f"{folder} was renamed: not understood here"
+    return "trusted.overlay.opaque" in names
+
+
+def _listed(folder: Path, layers: Sequence[Path]) -> list[str]:
+    found = {
+        str(folder / p.name)
+        for layer in layers
+        if (layer / folder).is_dir()
+        for p in (layer / folder).iterdir()
+    }
+    return sorted(found)
+
+
+_GONE = ("gone",)
 
 
 _hashes: dict[tuple[str, int, int, int], str] = {}
@@ -498,6 +527,8 @@ _hashes: dict[tuple[str, int, int, int], str] = {}
 def _fact(path: Path) -> tuple[object, ...]:
     info = path.lstat()
     about = (stat.filemode(info.st_mode), info.st_uid, info.st_gid)
+    if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+        return _GONE
     if stat.S_ISLNK(info.st_mode):
         return (*about, str(path.readlink()))
     if stat.S_ISREG(info.st_mode):
