@@ -26,6 +26,7 @@ class AdapterPort:
 
     Args:
         authorised: why nothing may be dispatched any more at this time (epoch seconds); empty if it may.
+        frozen: likewise, the change freeze that is on at this time.
         scrub: takes secrets out of any text.
     """
 
@@ -36,8 +37,10 @@ class AdapterPort:
         authorised: Callable[[float], str],
         scrub: Callable[[str], str],
         parallel: int,
+        frozen: Callable[[float], str] = lambda _: "",
     ) -> None:
         self._plan, self._contexts, self._authorised, self._scrub = plan, contexts, authorised, scrub
+        self._frozen = frozen
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="port")
         self._steps: dict[str, Step] = {s.id: s.build() for s in plan.steps if s.role is not Role.GATE}
 
@@ -47,7 +50,7 @@ class AdapterPort:
 
     def authorise(self, now: float) -> str:
         """See `Port.authorise`."""
-        return self._authorised(now)
+        return self._authorised(now) or self._frozen(now)
 
     def together(self, step: str) -> bool:
         """See `Port.together`."""

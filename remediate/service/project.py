@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from remediate.config import Config, find_project, load_config
 from remediate.credentials import Credentials
 from remediate.errors import InputError
 from remediate.journal.sqlite import SqliteJournal
+from remediate.model.target import Target
 from remediate.service.folders import private
 from remediate.service.identity import logins, whoami
 
@@ -72,8 +76,33 @@ class Project:
         """
         from remediate.calendar import load_freezes
 
-        section = self.config.calendar
-        return load_freezes([self.config.path(p) for p in section.freezes], self.config.timezone)
+        return load_freezes(self._freeze_files, self.config.timezone)
+
+    @cached_property
+    def frozen(self) -> Callable[[float], str]:
+        """Which change freeze is on at a time (epoch seconds), as the files are then; empty for none."""
+        from remediate.calendar.watch import FreezeWatch
+
+        return FreezeWatch(self._freeze_files, self.config.timezone).why
+
+    @property
+    def _freeze_files(self) -> list[Path]:
+        return [self.config.path(p) for p in self.config.calendar.freezes]
+
+    def reached(self, targets: Iterable[Target]) -> tuple[Target, ...]:
+        """Targets with the project's own way to reach them, where the inventory doesn't say it.
+
+        Set as the variables that host steps and Ansible both read, so that it stands in the plan.
+        """
+        settings: dict[str, JsonValue] = {}
+        if self.config.known_hosts is not None:
+            settings["remediate_known_hosts"] = str(self.config.known_hosts)
+        if "connect_timeout" in self.config.limits.model_fields_set:
+            # Ansible takes whole seconds.
+            settings["ansible_ssh_timeout"] = math.ceil(self.config.limits.connect_timeout)
+        return tuple(
+            t if _is_local(t) else t.model_copy(update={"vars": {**settings, **t.vars}}) for t in targets
+        )
 
     @property
     def me(self) -> str:
@@ -107,6 +136,10 @@ class Project:
     def scrub(self, text: str) -> str:
         """The text without any secret that this process knows."""
         return self.credentials.scrubber.scrub(text)
+
+
+def _is_local(target: Target) -> bool:
+    return target.vars.get("ansible_connection") in ("local", "ansible.builtin.local")
 
 
 def load_extensions() -> None:
