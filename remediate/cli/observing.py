@@ -17,11 +17,12 @@ def runs(settings: Settings) -> None:
     from remediate.report.runs import runs_document
     from remediate.service.runs import overview
 
-    rows = overview(settings.open())
+    project = settings.open()
+    rows = overview(project)
     if settings.json:
         settings.data({"runs": [r.as_json() for r in rows]})
     else:
-        settings.document(runs_document(rows))
+        settings.document(runs_document(rows, project.config.project.name))
 
 
 @click.command("status")
@@ -96,7 +97,8 @@ def report(settings: Settings, run: str, format_: str | None) -> None:
 
     project = settings.open()
     loaded = load_run(project, run)
-    settings.document(run_document(loaded.plan, loaded.events).mapped(project.scrub), format_)
+    name = project.config.project.name
+    settings.document(run_document(loaded.plan, loaded.events, name).mapped(project.scrub), format_)
 
 
 @click.command("audit")

@@ -19,11 +19,12 @@ def runbooks(ctx: click.Context) -> None:
     from remediate.report.runbooks import list_document
     from remediate.service.runbooks import summaries
 
-    found = summaries(settings.open())
+    project = settings.open()
+    found = summaries(project)
     if settings.json:
         settings.data({"runbooks": [s.as_json() for s in found]})
     else:
-        settings.document(list_document(found))
+        settings.document(list_document(found, project.config.project.name))
 
 
 @runbooks.command("show")

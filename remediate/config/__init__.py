@@ -76,6 +76,13 @@ class Config(Frozen):
                 raise ValueError(f"people: {alias!r} belongs to both {other!r} and {name!r}")
         return self
 
+    @model_validator(mode="after")
+    def _plain_known_hosts(self) -> Config:
+        # Ansible hands it to ssh inside an option, and a colon stands between two files.
+        if (path := self.known_hosts) and (strange := re.search(r"[\"'\\\s{}%:]", str(path))):
+            raise ValueError(f"ssh.known_hosts: {str(path)!r}: ssh can't take {strange[0]!r} in this path")
+        return self
+
     def _aliases(self) -> Iterator[tuple[str, str]]:
         for name, person in self.people.items():
             yield name, name

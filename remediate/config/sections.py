@@ -31,6 +31,7 @@ class Project(Frozen):
     """Where things are. Relative paths start at the project folder."""
 
     name: str = ""
+    """For people: it stands over lists and reports."""
     inventory: Path = Path("inventory")
     runbooks: Path = Path("runbooks")
     state: Path = Path(".remediate")
@@ -42,6 +43,7 @@ class Ssh(Frozen):
     """How hosts are recognised. Unknown host keys are always refused."""
 
     known_hosts: Path | None = None
+    """The file whose host keys are believed, where the inventory doesn't name another one."""
 
 
 class Person(Frozen):
@@ -115,7 +117,8 @@ class Limits(Frozen):
     """How much at once, and how long at most (seconds)."""
 
     parallel: int = Field(default=50, ge=1, le=1000)
-    connect_timeout: Duration = 10.0
+    connect_timeout: Duration = Field(default=10.0, ge=1)
+    """How long opening a connection to a host may take, where the inventory doesn't say it."""
     step_timeout: Duration = 600.0
     lease: Duration = Field(default=60.0, ge=1)
     """A runner that showed no life for so long may be replaced by another one."""

@@ -38,14 +38,14 @@ _LOUDNESS = {
 _WORST_FIRST = (Final.HUMAN, Final.ORIGINAL, Final.NEW)
 
 
-def run_document(plan: Plan, events: Sequence[Event]) -> Document:
-    """The report of the run that these events are of, finished or not."""
+def run_document(plan: Plan, events: Sequence[Event], project: str = "") -> Document:
+    """The report of the run that these events are of, finished or not; ``project`` is its name."""
     seen = history(events)
     blocks = [
         *_warnings(plan, seen),
         _headline(plan, seen),
         *_open_questions(seen),
-        _identity(plan, seen),
+        _identity(plan, seen, project),
         *_targets(plan, seen),
         *run_steps.timeline(plan, events, seen),
         *run_steps.checks(plan, events),
@@ -106,11 +106,12 @@ def _open_questions(seen: History) -> Iterator[Block]:
         yield Code("".join(doubts), "sh")
 
 
-def _identity(plan: Plan, seen: History) -> Facts:
+def _identity(plan: Plan, seen: History, project: str) -> Facts:
     started, finished = seen.started, seen.finished
     ended = instant(seen.last) if finished else ""
     outside = plan.window is not None and finished is not None and seen.last >= plan.window.end.timestamp()
     return facts(
+        ("Project", project),
         ("Ticket", " · ".join(filter(None, [plan.ticket.id, plan.ticket.subject]))),
         ("Plan", plan.id),
         ("Digest (SHA-256)", Cell(started.plan if started else plan.digest, Style.CODE)),

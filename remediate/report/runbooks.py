@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from remediate.report.document import Document, Heading, Paragraph, facts, table
+from remediate.report.document import Block, Document, Heading, Paragraph, facts, table
+from remediate.report.words import titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class InputField:
 
 
 @dataclass(frozen=True, slots=True)
+class SymptomRow:
+    """Text that, found in a diagnosis, suggests the runbook."""
+
+    pattern: str
+    means: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunbookSummary:
     """What a person has to know before planning with it."""
 
@@ -31,16 +40,17 @@ class RunbookSummary:
     strategy: str
     risk: str
     inputs: tuple[InputField, ...]
+    symptoms: tuple[SymptomRow, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return asdict(self)
 
 
-def list_document(found: Sequence[RunbookSummary]) -> Document:
-    """All runbooks, a line each."""
+def list_document(found: Sequence[RunbookSummary], project: str = "") -> Document:
+    """All runbooks of a project with this name, a line each."""
     rows = [(r.name, r.description.splitlines()[0], r.targets) for r in found]
-    return Document("Runbooks", (table(("name", "what it fixes", "targets"), rows),))
+    return Document(titled("Runbooks", project), (table(("name", "what it fixes", "targets"), rows),))
 
 
 def runbook_document(found: RunbookSummary) -> Document:
@@ -49,7 +59,8 @@ def runbook_document(found: RunbookSummary) -> Document:
         (f.name, f.type, "required" if f.required else f"default {f.default or 'empty'}", f.description)
         for f in found.inputs
     ]
-    command = " ".join(f"--set {f.name}=…" for f in found.inputs if f.required)
+    words = [f"--set {f.name}=…" for f in found.inputs if f.required]
+    command = " ".join(["remediate plan", found.name, "--ticket ID", *words, "-o FILE.plan.json"])
     return Document(
         found.name,
         (
@@ -60,8 +71,15 @@ def runbook_document(found: RunbookSummary) -> Document:
                 ("strategy", found.strategy),
                 ("risk", found.risk),
             ),
+            *_symptoms(found),
             Heading("Inputs"),
-            table(("name", "type", "", "meaning"), rows),
-            Paragraph(f"remediate plan {found.name} --ticket ID {command} -o FILE.plan.json"),
+            table(("name", "type", "", "meaning"), rows) if rows else Paragraph("It takes none."),
+            Paragraph(command),
         ),
     )
+
+
+def _symptoms(found: RunbookSummary) -> Iterator[Block]:
+    if found.symptoms:
+        yield Heading("Symptoms")
+        yield table(("text in a diagnosis", "what it means"), [(s.pattern, s.means) for s in found.symptoms])

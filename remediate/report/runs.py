@@ -10,6 +10,7 @@ from remediate.model.event import Event
 from remediate.model.plan import Plan
 from remediate.report.document import Bullets, Document, Heading, facts, table
 from remediate.report.lines import line
+from remediate.report.words import titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,12 @@ class RunRow:
         return asdict(self)
 
 
-def runs_document(rows: Sequence[RunRow]) -> Document:
-    """All runs, a line each."""
+def runs_document(rows: Sequence[RunRow], project: str = "") -> Document:
+    """All runs of a project with this name, a line each."""
     cells = [(r.run, r.started, r.runbook, r.ticket, str(r.targets), r.status) for r in rows]
-    return Document("Runs", (table(("run", "started", "runbook", "ticket", "targets", "status"), cells),))
+    return Document(
+        titled("Runs", project), (table(("run", "started", "runbook", "ticket", "targets", "status"), cells),)
+    )
 
 
 def status_document(row: RunRow, plan: Plan, events: Sequence[Event]) -> Document:

@@ -82,6 +82,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def titled(what: str, project: str) -> str:
+    """``Runs of shop``; ``Runs`` where the project has no name."""
+    return f"{what} of {project}" if project else what
+
+
 def names(values: Sequence[str], most: int = 6) -> str:
     """``web1, web2, web3 and 9 more``."""
     if len(values) <= most:

@@ -54,8 +54,9 @@ def make_plan(
     read = project.tickets.read(ticket)
     progress("reading the inventory")
     source = Inventory.load(inventory.absolute() if inventory else project.config.inventory, project.root)
-    targets = source.targets(source.select(loaded.runbook.targets, limit))
-    peers = source.targets(source.select(loaded.runbook.peers)) if loaded.runbook.peers else ()
+    targets = project.reached(source.targets(source.select(loaded.runbook.targets, limit)))
+    chosen = source.select(loaded.runbook.peers) if loaded.runbook.peers else ()
+    peers = project.reached(source.targets(chosen))
     created = datetime.fromtimestamp(math.floor(project.clock()), UTC)
     order = Order(
         loaded=loaded,

@@ -66,18 +66,19 @@ def _inventory(project: Project, plan: Plan) -> Iterator[str]:
         return
     if source.digest == plan.inventory_digest:
         return
-    named = list(_changed_hosts(plan, source))
+    named = list(_changed_hosts(project, plan, source))
     yield from named
     if not named:
         yield f"inventory {plan.inventory} changed since the plan was made (beside the plan's targets)"
 
 
-def _changed_hosts(plan: Plan, source: Inventory) -> Iterator[str]:
+def _changed_hosts(project: Project, plan: Plan, source: Inventory) -> Iterator[str]:
     for planned in (*plan.targets, *plan.peers):
-        now = source.hosts.get(planned.name)
-        if now is None:
+        if planned.name not in source.hosts:
             yield f"inventory {plan.inventory}: host {planned.name} is gone"
-        elif now != planned:
+            continue
+        (now,) = project.reached([source.hosts[planned.name]])
+        if now != planned:
             yield f"inventory {plan.inventory}: host {planned.name} changed: {_host(planned, now)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remediate.model.runbook import Runbook
 from remediate.planning.load import Loaded, find_runbook, load_runbooks
-from remediate.report.runbooks import InputField, RunbookSummary
+from remediate.report.runbooks import InputField, RunbookSummary, SymptomRow
 from remediate.service.project import Project
 
 
@@ -30,6 +30,7 @@ def _summary(loaded: Loaded) -> RunbookSummary:
         f"rolls back the {waves.rollback}",
         risk=f"{risk.level}: outage {risk.outage}; data loss {risk.data_loss}",
         inputs=_inputs(runbook),
+        symptoms=tuple(SymptomRow(s.pattern, s.means) for s in runbook.symptoms),
     )
 
 
