@@ -8,17 +8,39 @@ holds no connection, no secret and no state of a run.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict
 
 from remediate.errors import InputError
 from remediate.model.base import Duration, Frozen, State
+from remediate.model.context import Clients, Context, Secrets, Token
+from remediate.model.results import CheckResult, Estimate, Probe, Result, Status, Verdict
 from remediate.model.target import Target
+
+__all__ = [
+    "BatchStep",
+    "Check",
+    "CheckResult",
+    "Clients",
+    "Context",
+    "Estimate",
+    "Level",
+    "Probe",
+    "Result",
+    "Role",
+    "Secrets",
+    "Status",
+    "Step",
+    "StepClass",
+    "Token",
+    "Verdict",
+    "check_type",
+    "step_type",
+]
 
 T = TypeVar("T")
 
@@ -50,112 +72,6 @@ class Level(StrEnum):
     RESTORED = "B4"
 
 
-class Verdict(StrEnum):
-    """What a probe found out about an attempt whose outcome nobody saw."""
-
-    APPLIED = "applied"
-    NOT_APPLIED = "not-applied"
-    PARTIAL = "partial"
-    RUNNING = "running"
-    UNKNOWN = "unknown"
-
-
-class Status(StrEnum):
-    """How an attempt ended, as seen from here."""
-
-    OK = "ok"
-    FAILED = "failed"
-    IN_DOUBT = "in-doubt"
-
-
-class Result(Frozen):
-    """What an apply or undo reported. ``data`` is evidence that undo and probes get back later."""
-
-    status: Status = Status.OK
-    changed: bool = True
-    summary: str = ""
-    detail: str = ""
-    data: dict[str, JsonValue] = Field(default_factory=dict)
-
-
-class Probe(Frozen):
-    """A verdict with what it rests on."""
-
-    verdict: Verdict
-    evidence: str = ""
-
-
-class CheckResult(Frozen):
-    """One check on one target: what was expected, what was found, how long it took (seconds)."""
-
-    title: str
-    ok: bool
-    expected: str = ""
-    actual: str = ""
-    seconds: float = 0.0
-
-
-class Estimate(Frozen):
-    """Seconds that a step, its verification and its undo take; the point of no return adds them up."""
-
-    apply: Duration = 30.0
-    verify: Duration = 10.0
-    undo: Duration = 30.0
-    source: str = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """Names one attempt everywhere: in process environments, file names, comments on devices."""
-
-    run: str
-    step: str
-    attempt: int
-
-    def __str__(self) -> str:
-        return f"{self.run}.{self.step}.{self.attempt}"
-
-
-class Clients(Protocol):
-    """Connections, made once and reused; ``fresh`` gives one that nobody used before."""
-
-    def get(self, key: tuple[str, ...], open_: Callable[[], T], close: Callable[[T], None]) -> T:
-        """The open client of this key, opened now if there is none."""
-
-    def drop(self, key: tuple[str, ...]) -> None:
-        """Close and forget a client that turned out broken."""
-
-
-class Secrets(Protocol):
-    """Secret references to values; every value given out is scrubbed from all output afterwards."""
-
-    def resolve(self, reference: str) -> str:
-        """The value of ``env:NAME``, ``file:PATH`` or another registered scheme."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """All that a step gets to work with, for one target and one attempt."""
-
-    target: Target
-    token: Token
-    clients: Clients
-    secrets: Secrets
-    artefacts: Path
-    """Verified copies of the plan's artefacts, under their project-relative names."""
-    workspace: Path
-    """A directory of this run and step, mode 0700, that outlives the process; backups are stored here."""
-    timeout: float = 600.0
-    before: State = field(default_factory=dict)
-    """The state just before this step's own effect (for undo and probe)."""
-    data: Mapping[str, JsonValue] = field(default_factory=dict)
-    """What this step's apply recorded (for verify, undo, probe and release)."""
-    peers: Mapping[str, Target] = field(default_factory=dict)
-    """All targets of the plan and the runbook's peers, by name: hosts that a step may act through."""
-    attempts: int = 1
-    """How many attempts of this step were begun on this target; all may have left something running."""
-
-
 _STEPS: dict[str, type[Step]] = {}
 _CHECKS: dict[str, type[Check]] = {}
 
@@ -164,6 +80,8 @@ class Check(Frozen, ABC):
     """A read-only question with an expected answer, asked until it is right or ``within`` is over."""
 
     kind: ClassVar[str]
+    filled: ClassVar[tuple[str, ...]] = ()
+    """Fields whose texts may refer to the target: ``{target.name}``. Planning proves that it can be done."""
     within: Duration = 0.0
     every: Duration = 1.0
     once: bool = False
@@ -193,6 +111,8 @@ class Step(Frozen, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     kind: ClassVar[str]
+    filled: ClassVar[tuple[str, ...]] = ()
+    """Fields whose texts may refer to the target, as for a `Check`."""
     step_class: ClassVar[StepClass] = StepClass.OPAQUE
     role: ClassVar[Role] = Role.CHANGE
     level: ClassVar[Level | None] = None
