@@ -19,7 +19,7 @@ from remediate.adapters.hosts.pool import PoolMember
 from remediate.adapters.hosts.service import Service
 from remediate.model.inputs import AbsolutePath, DebianPackage, DebianVersion, ProjectPath, UnitName
 from remediate.model.runbook import Risk, RiskLevel, Runbook, Scope, Symptom, Waves
-from remediate.model.step import Check, Step
+from remediate.model.step import Check, Estimate, Step
 
 __all__ = [
     "AbsolutePath",
@@ -28,6 +28,7 @@ __all__ = [
     "Command",
     "DebianPackage",
     "DebianVersion",
+    "Estimate",
     "File",
     "FileIs",
     "HostBackup",

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
-
 import remediate
-from remediate.errors import InputError, Refused, RemediateError
+from remediate.errors import Refused
 from remediate.model.base import Frozen, duration_text
 from remediate.model.change import Ticket, Window
 from remediate.model.plan import Artefact, Plan, PlannedStep, PlannedWave, RunbookRef
-from remediate.model.runbook import RiskLevel, Runbook
-from remediate.model.step import Check, Estimate, Role, Step
+from remediate.model.runbook import RiskLevel
+from remediate.model.step import Check, Estimate, Role
 from remediate.model.target import Target
 from remediate.planning.expand import Draft, expand, gate, planned_check
-from remediate.planning.load import Loaded, artefact, place
+from remediate.planning.load import Loaded, artefact
+from remediate.planning.references import prove
+from remediate.planning.source import written
 from remediate.planning.survey import Contexts, survey
 
 
@@ -60,26 +60,28 @@ def compile_plan(
         history: an estimate from earlier runs of this runbook, if there were any.
 
     Raises:
-        InputError: the runbook or its inputs make no valid plan.
+        InputError: the runbook or its inputs make no valid plan, or its steps can't be proved.
         Refused: no targets, no steps, a target that can't be read, a window that is too short.
     """
     if not order.targets:
         raise Refused("no targets", "a change of nothing is no success")
     runbook = order.loaded.runbook()
     names = [t.name for t in order.targets]
-    drafts = expand(_steps(order, runbook, project), names, select)
+    own = written(order.loaded, runbook, order.inputs, project)
+    drafts = expand(own.steps, names, select)
+    prove(drafts, runbook.acceptance, order.targets, own.where)
     artefacts = _artefacts(drafts, runbook.acceptance, project)
-    seen = survey(drafts, order.targets, contexts, parallel, progress)
+    seen = survey(drafts, order.targets, contexts, parallel, progress, own.where)
     steps = []
     for draft in drafts:
         planned = draft.planned()
-        estimate = draft.step.estimate or history(order.loaded.name, planned) or planned.estimate
+        earlier = None if draft.step.estimate else history(order.loaded.name, planned)
         steps.append(
             planned.model_copy(
                 update={
                     "observed": seen.observed[draft.id],
                     "preview": seen.preview[draft.id],
-                    "estimate": estimate,
+                    "estimate": earlier or planned.estimate,
                 }
             )
         )
@@ -116,21 +118,6 @@ def compile_plan(
     )
     _fits(plan)
     return plan
-
-
-def _steps(order: Order, runbook: Runbook, project: Path) -> list[Step]:
-    try:
-        return list(runbook.steps(order.inputs))
-    except RemediateError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's own code: whatever it raises is theirs to see
-        source = order.loaded.source.path
-        where = place(project / source, error).replace(str(project / source), source)
-        if isinstance(error, ValidationError):
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(p) for p in first["loc"])
-            raise InputError(f"{where}: {error.title}.{field}: {first['msg']}") from error
-        raise InputError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def _artefacts(drafts: Sequence[Draft], acceptance: Iterable[Check], project: Path) -> tuple[Artefact, ...]:

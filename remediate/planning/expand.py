@@ -20,6 +20,12 @@ class Draft:
     step: Step
     targets: tuple[str, ...]
     protects: list[str] = field(default_factory=list)
+    number: int = 0
+    """Its place among the steps that the runbook yields, from 1; a backup has that of what it protects."""
+
+    def name(self) -> str:
+        """What errors call it."""
+        return f"step {self.number} ({self.step.label or self.step.title()})"
 
     def planned(self) -> PlannedStep:
         """The plan's form of it, without observations."""
@@ -38,8 +44,14 @@ class Draft:
             irreversible=step.irreversible,
             undoable=step.undoable,
             retries=step.retries,
-            estimate=step.estimate or step.default_estimate,
+            estimate=_estimate(step),
         )
+
+
+def _estimate(step: Step) -> Estimate:
+    if step.estimate is None:
+        return step.default_estimate
+    return step.estimate.model_copy(update={"source": "author"})
 
 
 def params(step: Step) -> dict[str, object]:
@@ -72,7 +84,7 @@ def expand(
         if not isinstance(step, Step):
             raise InputError(f"step {number}: {type(step).__name__} is not a step", "yield steps only")
         names = tuple(targets) if step.on is None else _narrow(step, targets, select)
-        draft = Draft(f"s{number:02d}-{_slug(step.kind)}", step, names)
+        draft = Draft(f"s{number:02d}-{_slug(step.kind)}", step, names, number=number)
         protection = step.protection() if step.protect is None else step.protect
         _sound(number, step, protection)
         _reversible(number, step, protection)
@@ -121,7 +133,7 @@ def _add_backup(backups: list[Draft], step: Step, change: Draft) -> None:
             known.protects.append(change.id)
             return
     id_ = f"b{len(backups) + 1:02d}-{_slug(step.kind)}"
-    backups.append(Draft(id_, step, change.targets, [change.id]))
+    backups.append(Draft(id_, step, change.targets, [change.id], change.number))
 
 
 def gate(targets: Sequence[str], budget: int, soak: float) -> PlannedStep:

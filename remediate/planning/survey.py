@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from remediate.errors import Refused, RemediateError
+from remediate.errors import InputError, Refused, RemediateError
 from remediate.model.base import State
-from remediate.model.step import BatchStep, Context
+from remediate.model.step import BatchStep, Context, Role
 from remediate.model.target import Target
 from remediate.planning.expand import Draft
 
@@ -32,11 +32,16 @@ def survey(
     contexts: Contexts,
     parallel: int,
     progress: Callable[[str], None],
+    where: Callable[[int], str],
 ) -> Survey:
     """Observe everything on every target, then ask for previews. Changes nothing.
 
+    Args:
+        where: the place of the step with this number in the runbook's source.
+
     Raises:
         Refused: a target can't be read; every such target is named.
+        InputError: nothing would be observed on a target that is changed.
     """
     found = Survey({d.id: {} for d in drafts}, {d.id: {} for d in drafts})
     problems: list[str] = []
@@ -66,10 +71,28 @@ def survey(
                 "mend the access, or leave them out with --limit",
                 tuple(problems),
             )
+        _something(drafts, targets, found, where)
         progress("asking what would change")
         for draft in drafts:
             _preview(draft, targets, contexts, pool, found)
     return found
+
+
+def _something(
+    drafts: Sequence[Draft], targets: Sequence[Target], found: Survey, where: Callable[[int], str]
+) -> None:
+    """A target without a single fact would end as *verified original*, whatever became of it."""
+    for target in targets:
+        own = [d for d in drafts if target.name in d.targets]
+        blind = [d for d in own if d.step.role is Role.CHANGE and not d.step.irreversible]
+        if blind and not any(found.observed[d.id][target.name] for d in own):
+            first = blind[0]
+            raise InputError(
+                f"{where(first.number)}: {first.name()}: nothing is observed on {target.name}, so nothing "
+                "could prove that a rollback put it back",
+                "name what the step changes (touches=…, services=…, watch=…, or protect=[HostBackup(…)]), "
+                'or say irreversible="why" (needs the higher approval)',
+            )
 
 
 def _preview(

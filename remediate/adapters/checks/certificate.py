@@ -26,6 +26,7 @@ class CertificateIs(Question):
     """
 
     kind: ClassVar[str] = "certificate"
+    filled: ClassVar[tuple[str, ...]] = ("host", "server_name", "issuer")
 
     host: str = Field(min_length=1)
     port: int = Field(default=443, ge=1, le=65535)

@@ -28,6 +28,7 @@ class Command(Question):
     """
 
     kind: ClassVar[str] = "command"
+    filled: ClassVar[tuple[str, ...]] = ("argv", "equals", "contains", "matches")
 
     argv: tuple[str, ...] = Field(min_length=1)
     equals: str | None = None

@@ -21,6 +21,7 @@ class FileIs(Question):
     """A file has this hash, holds this text, has this owner, group or mode; or it is absent."""
 
     kind: ClassVar[str] = "file"
+    filled: ClassVar[tuple[str, ...]] = ("contains",)
 
     path: AbsolutePath
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

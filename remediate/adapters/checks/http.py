@@ -32,6 +32,7 @@ class Http(Question):
     """
 
     kind: ClassVar[str] = "http"
+    filled: ClassVar[tuple[str, ...]] = ("url", "contains", "json_has", "headers")
 
     url: str = Field(min_length=1)
     status: int = 200

@@ -17,6 +17,7 @@ class Tcp(Question):
     """A TCP port accepts connections, or (``accepts=False``) refuses them."""
 
     kind: ClassVar[str] = "tcp"
+    filled: ClassVar[tuple[str, ...]] = ("host",)
 
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)

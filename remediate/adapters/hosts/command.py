@@ -29,6 +29,7 @@ class RunCommand(HostStep):
     """
 
     kind: ClassVar[str] = "command"
+    filled: ClassVar[tuple[str, ...]] = ("argv", "undo_with", "unless")
     default_estimate: ClassVar[Estimate] = Estimate(apply=60.0, verify=5.0, undo=60.0)
 
     argv: tuple[str, ...] = Field(min_length=1)
@@ -80,7 +81,7 @@ class RunCommand(HostStep):
     def apply(self, context: Context) -> Result:
         """Run it as a job, unless it was done already."""
         client = connect(context)
-        if reason := self._done(client):
+        if reason := self._done(client, context):
             return Result(changed=False, summary=f"not run: {reason}")
         argv = [rendered(context.target, word) for word in self.argv]
         note_start(context, client, str(context.token))
@@ -91,11 +92,13 @@ class RunCommand(HostStep):
             detail=clip(outcome.said, 8000),
         )
 
-    def _done(self, client: HostClient) -> str:
+    def _done(self, client: HostClient, context: Context) -> str:
         if self.creates and look(client, file_key(self.creates))["kind"] != "absent":
             return f"{self.creates} is there"
-        if self.unless and client.query(self.unless).ok:
-            return f"{' '.join(self.unless)} succeeds"
+        if self.unless:
+            argv = [rendered(context.target, word) for word in self.unless]
+            if client.query(argv).ok:
+                return f"{' '.join(argv)} succeeds"
         return ""
 
     def _changed(self, outcome: Outcome) -> bool:

@@ -41,6 +41,7 @@ class PoolMember(HostStep):
     """
 
     kind: ClassVar[str] = "pool-member"
+    filled: ClassVar[tuple[str, ...]] = ("balancer", "backend", "server")
     step_class: ClassVar[StepClass] = StepClass.STATE_BASED
     default_estimate: ClassVar[Estimate] = Estimate(apply=10.0, verify=5.0, undo=10.0)
 

@@ -80,6 +80,7 @@ class HoldOpaque(Runbook):
         yield RunCommand(
             argv=("/bin/sh", "-c", SCRIPT.replace("TEXT", "new")),
             undo_with=("rm", "-f", "/etc/e2e-2"),
+            touches=("/etc/e2e-2",),
             estimate=QUICK,
         )
 
