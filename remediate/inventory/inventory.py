@@ -23,6 +23,7 @@ _MISMATCH = re.compile(r"Could not match supplied host pattern, ignoring: (.+)")
 _NOTHING = re.compile(r"no hosts to target|No hosts matched|hosts \(0\)")
 _TRIED = re.compile(r"^\[WARNING\]: Failed to parse inventory with '(\w+)' plugin: (.*)$", re.MULTILINE)
 _NO_PLUGIN = "no root 'plugin' key"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _UNFIT_PATTERN = re.compile(r"^-|[\x00-\x1f\x7f]")
 
 
@@ -89,7 +90,8 @@ class Inventory:
         """
         key = (pattern, limit)
         if key not in self._selected:
-            self._selected[key] = self._ask(pattern, limit)
+            alone = self._alone(pattern) if limit is None else None
+            self._selected[key] = (alone,) if alone else self._ask(pattern, limit)
         return self._selected[key]
 
     def select_many(self, patterns: Iterable[str], limit: str | None = None) -> Mapping[str, tuple[str, ...]]:
@@ -115,6 +117,14 @@ class Inventory:
         """SHA-256 over every resolved host, variable and group."""
         hosts = {name: target.model_dump(mode="json") for name, target in self.hosts.items()}
         return sha256(canonical({"hosts": hosts, "groups": {k: list(v) for k, v in self.groups.items()}}))
+
+    def _alone(self, pattern: str) -> str | None:
+        """The one host that a plain name means; more than one has an order, which only Ansible knows."""
+        hosts = [pattern] if pattern in self.hosts else []
+        if not _PLAIN_NAME.fullmatch(pattern) or (hosts and pattern in self.groups):
+            return None
+        hosts = hosts or list(self.groups.get(pattern, ()))
+        return hosts[0] if len(hosts) == 1 else None
 
     def _ask(self, pattern: str, limit: str | None) -> tuple[str, ...]:
         for text in (pattern, limit or ""):

@@ -308,3 +308,14 @@ def test_a_thousand_hosts_in_seconds(tmp_path: Path) -> None:
     )
     assert len(found.hosts) == len(found.select("all")) == 1000
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("pattern", ["web1", "db1", "db", "localhost", "web2"])
+def test_a_plain_name_of_one_host_means_what_ansible_says(three: Inventory, pattern: str) -> None:
+    """It is not asked for the one host that a name can mean; the two answers are the same."""
+    alone = three._alone(pattern)
+    if pattern == "localhost":
+        assert alone is None
+    else:
+        assert three._ask(pattern, None) == (alone,)
+    assert three._alone("web") is None, "the order of several is Ansible's"
