@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from remediate.authoring import (
     AbsolutePath,
@@ -20,19 +23,26 @@ from remediate.authoring import (
     Waves,
 )
 
+#: Not the project's, so that the plan names it but has no digest of it: whoever may write it, is trusted.
+AuthorityFile = Annotated[
+    str,
+    StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]*$", max_length=4096),
+    Field(description="an absolute path on this machine: the authority's certificate (PEM)"),
+]
+
 
 class RenewCertificate(Runbook):
     """Renew the TLS certificate of a web server that is about to expire.
 
     Each host makes a request with the key that it has; the signer (a command on this machine that reads the
-    request and prints the certificate) answers it; the new certificate is proved against the authority
-    before it replaces the old one. What goes back on a failure: the old certificate, then the reload.
+    request and prints the certificate) answers it; chain, dates, key and names of the new certificate are
+    proved before it replaces the old one. What goes back on a failure: the old certificate, then a reload.
     """
 
     class Inputs(Runbook.Inputs):
         certificate: AbsolutePath = "/etc/nginx/tls/shop.crt"
         key: AbsolutePath = "/etc/nginx/tls/shop.key"
-        authority: AbsolutePath = "/var/lib/remediate-lab/ca/ca.pem"
+        authority: AuthorityFile = "/var/lib/remediate-lab/ca/ca.pem"
         service: UnitName = "nginx"
         days: int = 30
         signer: tuple[str, ...] = (sys.executable, "-m", "remediate.lab.ca", "sign")
@@ -54,7 +64,7 @@ class RenewCertificate(Runbook):
                 "tls_days": inputs.days,
                 "tls_signer": list(inputs.signer),
             },
-            watch=Watch(files=[inputs.certificate], services=[inputs.service]),
+            watch=Watch(files=[inputs.certificate], reloads=[inputs.service]),
             verify=[
                 CertificateIs(
                     host="{target.address}",

@@ -40,11 +40,14 @@ class Watch(Frozen):
     Attributes:
         packages: names; or names to the versions that the step will bring, so that whatever apt changes
             on the way there is backed up too.
+        services: units that are restarted when something was put back.
+        reloads: units for which a reload is enough when files were put back.
     """
 
     files: tuple[AbsolutePath, ...] = ()
     packages: dict[DebianPackage, str] = {}
     services: tuple[UnitName, ...] = ()
+    reloads: tuple[UnitName, ...] = ()
 
     @field_validator("packages", mode="before")
     @classmethod
@@ -57,7 +60,7 @@ class Watch(Frozen):
         return (
             *map(file_key, self.files),
             *map(package_key, self.packages),
-            *map(service_key, self.services),
+            *map(service_key, dict.fromkeys((*self.services, *self.reloads))),
         )
 
 
@@ -106,7 +109,11 @@ class AnsibleStep(BatchStep):
         from remediate.adapters.hosts.backup import HostBackup
 
         watch = self.watch
-        return (HostBackup(files=watch.files, packages=watch.packages, services=watch.services),)
+        return (
+            HostBackup(
+                files=watch.files, packages=watch.packages, services=watch.services, reloads=watch.reloads
+            ),
+        )
 
     def observe(self, context: Context) -> State:
         """Facts about all that is watched, in one round trip."""

@@ -34,7 +34,8 @@ class HostBackup(HostStep):
     """Keep files, packages and services as they are now, so that they can be put back exactly.
 
     ``packages`` maps names to the versions that a later step will install: everything that apt would change
-    on the way is kept, with all configuration files. Names alone keep just these packages.
+    on the way is kept, with all configuration files. Names alone keep just these packages. ``services`` are
+    restarted after anything was put back; ``reloads`` are units for which a reload is enough after files.
     """
 
     kind: ClassVar[str] = "host-backup"
@@ -46,6 +47,12 @@ class HostBackup(HostStep):
     files: tuple[AbsolutePath, ...] = ()
     packages: dict[DebianPackage, str] = Field(default_factory=dict)
     services: tuple[UnitName, ...] = ()
+    reloads: tuple[UnitName, ...] = ()
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All units whose state is kept."""
+        return tuple(dict.fromkeys((*self.services, *self.reloads)))
 
     @field_validator("packages", mode="before")
     @classmethod
@@ -56,14 +63,14 @@ class HostBackup(HostStep):
 
     @model_validator(mode="after")
     def _something(self) -> HostBackup:
-        if not (self.files or self.packages or self.services):
+        if not (self.files or self.packages or self.units):
             raise ValueError("a backup of nothing protects nothing: name files, packages or services")
         return self
 
     def title(self) -> str:
         """One line."""
         packages = [f"package {name}{' with what it needs' * bool(g)}" for name, g in self.packages.items()]
-        services = [f"state of {unit}" for unit in self.services]
+        services = [f"state of {unit}" for unit in self.units]
         return f"back up {', '.join([*self.files, *packages, *services])}"
 
     def observe(self, context: Context) -> State:
@@ -78,7 +85,7 @@ class HostBackup(HostStep):
         return [
             *map(file_key, self.files),
             *map(package_key, self.packages),
-            *map(service_key, self.services),
+            *map(service_key, self.units),
         ]
 
     def apply(self, context: Context) -> Result:
@@ -90,7 +97,7 @@ class HostBackup(HostStep):
         packages, conffiles = self._keep_packages(client, vault, found)
         wanted = (*self.files, *apt.with_leftovers(conffiles))
         files = [_keep(client, vault, grabbed) for grabbed in client.grab(tuple(dict.fromkeys(wanted)))]
-        services = {key: found.facts[key] for key in map(service_key, self.services)}
+        services = {key: found.facts[key] for key in map(service_key, self.units)}
         manifest = {"target": context.target.name, "files": files, "packages": packages, "services": services}
         digest = vault.seal(manifest)
         restore = Restore(client, vault, vault.open(digest), str(context.token))
@@ -163,7 +170,8 @@ class HostBackup(HostStep):
             return Result(changed=False, summary="no backup was completed, so no change was made after it")
         client = connect(context)
         vault = Vault.of(context.workspace, context.target.name)
-        restore = Restore(client, vault, vault.open(str(noted)), str(context.token))
+        light = tuple(unit for unit in self.reloads if unit not in self.services)
+        restore = Restore(client, vault, vault.open(str(noted)), str(context.token), light)
         restore.check_contents()
         done = restore.put_back()
         differs = restore.differences()

@@ -67,8 +67,8 @@ class File(HostStep):
 
     def protection(self) -> tuple[Step, ...]:
         """The file itself, and the unit that reads it."""
-        unit = self.reload or self.restart
-        return (HostBackup(files=(self.path,), services=(unit,) if unit else ()),)
+        restarted, reloaded = ((unit,) if unit else () for unit in (self.restart, self.reload))
+        return (HostBackup(files=(self.path,), services=restarted, reloads=reloaded),)
 
     def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
         """The source or template."""

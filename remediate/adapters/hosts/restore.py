@@ -28,6 +28,8 @@ class Restore:
     vault: Vault
     manifest: dict[str, Any]
     token: str
+    reloads: tuple[str, ...] = ()
+    """Units that need no restart after their files were put back."""
 
     # -- looking --
 
@@ -70,7 +72,7 @@ class Restore:
             self._run(["systemctl", "daemon-reload"], "reload-units")
         elif done and any("/systemd/" in key for key in differ):
             self._run(["systemctl", "daemon-reload"], "reload-units")
-        return list(dict.fromkeys(done + self._services(bool(done))))
+        return list(dict.fromkeys(done + self._services(bool(done), programs=bool(packages))))
 
     def _files(self, differ: Iterable[str]) -> list[str]:
         wanted = [file for file in self.manifest["files"] if file_key(file["path"]) in set(differ)]
@@ -157,12 +159,15 @@ class Restore:
             if names:
                 self._dpkg(["apt-mark", mark, *sorted(names)], f"mark-{mark}")
 
-    def _services(self, changed: bool) -> list[str]:
+    def _services(self, changed: bool, *, programs: bool) -> list[str]:
         done = []
         now = self.client.facts(self.manifest["services"])
         for key, before in self.manifest["services"].items():
             unit = key.removeprefix("service:")
-            for argv in settle_unit(unit, before, now[key], restart=changed):
+            light = unit in self.reloads and not programs
+            for argv in settle_unit(
+                unit, before, now[key], restart=changed and not light, reload=changed and light
+            ):
                 self._run(argv, f"unit-{'-'.join(argv[1:])}")
                 done.append(" ".join(argv))
         return done

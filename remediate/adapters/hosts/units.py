@@ -39,7 +39,9 @@ def enabling(unit: str, goal: str, now: str) -> list[list[str]]:
     raise StepFailed(f"{unit} was {goal} and is {now}; no command sets that", "set it by hand")
 
 
-def settle_unit(unit: str, before: object, now: object, *, restart: bool) -> list[list[str]]:
+def settle_unit(
+    unit: str, before: object, now: object, *, restart: bool, reload: bool = False
+) -> list[list[str]]:
     """The commands that bring a unit from ``now`` to ``before``.
 
     Args:
@@ -47,6 +49,7 @@ def settle_unit(unit: str, before: object, now: object, *, restart: bool) -> lis
         before: the fact to reach.
         now: the present fact.
         restart: whether what it runs was changed, so that it must start anew.
+        reload: whether only what it reads was changed.
     """
     before = before if isinstance(before, dict) else {}
     now = now if isinstance(now, dict) else {}
@@ -56,6 +59,9 @@ def settle_unit(unit: str, before: object, now: object, *, restart: bool) -> lis
     if is_running(before):
         if restart:
             return [*commands, ["systemctl", "restart", unit]]
+        if reload and is_running(now):
+            # A way back may not end at a unit that knows no reload.
+            return [*commands, ["systemctl", "reload-or-restart", unit]]
         return commands if is_running(now) else [*commands, ["systemctl", "start", unit]]
     if is_running(now):
         return [*commands, ["systemctl", "stop", unit]]

@@ -38,6 +38,20 @@ def test_settle_unit(before: object, now: object, restart: bool, verbs: list[str
     assert commands == [["systemctl", verb, "app"] for verb in verbs]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "verbs"),
+    [
+        (unit("active"), unit("active"), ["reload-or-restart"]),
+        (unit("active"), unit("failed"), ["start"]),
+        (unit("active"), unit("inactive", "disabled"), ["enable", "start"]),
+        (unit("inactive"), unit("active"), ["stop"]),
+    ],
+)
+def test_a_reload_is_for_what_runs(before: object, now: object, verbs: list[str]) -> None:
+    commands = settle_unit("app", before, now, restart=False, reload=True)
+    assert commands == [["systemctl", verb, "app"] for verb in verbs]
+
+
 def test_a_state_that_no_command_sets_is_an_error() -> None:
     with pytest.raises(StepFailed, match="no command sets that"):
         enabling("app", "generated", "disabled")
