@@ -6,10 +6,10 @@ from typing import Literal
 
 import click
 
-from remediate.cli.options import Settings, pass_settings
+from remediate.cli.options import Listing, Settings, pass_settings
 
 
-@click.group("lab")
+@click.group("lab", cls=Listing)
 def lab() -> None:
     """The lab on this machine: real hosts, a load balancer, a ticket server."""
 
@@ -54,12 +54,18 @@ def status(settings: Settings) -> int:
 @click.argument("subject")
 @click.option("--priority", type=click.Choice(["urgent", "high", "normal", "low"]), default="normal")
 @click.option("--text", default="", help="What the customer writes.")
-def ticket(subject: str, priority: Literal["urgent", "high", "normal", "low"], text: str) -> None:
+@pass_settings
+def ticket(
+    settings: Settings, subject: str, priority: Literal["urgent", "high", "normal", "low"], text: str
+) -> None:
     """Open a change request in the lab's ticket server, as its customer; prints the number."""
     from remediate.lab.rt import RequestTracker
 
     made = RequestTracker().create_change(subject, text or subject, "customer@lab.example", priority)
-    click.echo(made)
+    if settings.json:
+        settings.data({"ticket": made})
+    else:
+        click.echo(made)
 
 
 @lab.command("approve")

@@ -5,17 +5,18 @@ Nothing heavy is imported here: `remediate --help` has to answer at once.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
 
 import remediate
 from remediate.cli import approvals, control, labs, observing, plans, runs
-from remediate.cli.options import OUTPUTS, Settings, with_globals
+from remediate.cli.options import OUTPUTS, Listing, Settings, with_globals
+from remediate.cli.streams import prepare
 from remediate.errors import Exit, InputError, RemediateError
 
 _GROUPS = (
@@ -26,20 +27,16 @@ _GROUPS = (
 )
 
 
-class Commands(click.Group):
+class Commands(Listing):
     """Lists commands in the order of the work, not of the alphabet."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All names, in the order of the groups."""
         return [name for _, names in _GROUPS for name in names if name in self.commands]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """One section for each group."""
-        for title, names in _GROUPS:
-            rows = [(n, self.commands[n].get_short_help_str(70)) for n in names if n in self.commands]
-            if rows:
-                with formatter.section(title):
-                    formatter.write_dl(rows)
+    def sections(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """One for each group."""
+        return _GROUPS
 
 
 @click.group(
@@ -83,10 +80,7 @@ for module in (plans, approvals, runs, control, observing, labs):
 
 def main() -> None:
     """Run the command line and leave with its exit code. Only here does the program exit."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character gets its escape, not a traceback.
-            stream.reconfigure(errors="backslashreplace")
+    prepare()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -96,10 +90,6 @@ def run(argv: list[str]) -> int:
         return int(cli.main(args=argv, prog_name="remediate", standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone (a pager that was quit): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if "--debug" in argv or os.environ.get("REMEDIATE_DEBUG") == "1":
             raise
@@ -130,8 +120,7 @@ def _plainly(error: Exception) -> str:
 
 
 def _wants_json(argv: list[str]) -> bool:
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    asked = any(a == "--output=json" or (a == "--output" and b == "json") for a, b in pairs)
+    asked = any(a == "--output=json" or (a, b) == ("--output", "json") for a, b in pairwise([*argv, ""]))
     return asked or os.environ.get("REMEDIATE_OUTPUT") == "json"
 
 

@@ -8,6 +8,7 @@ import time
 import click
 
 from remediate.cli.options import Settings, pass_settings
+from remediate.cli.streams import nobody_reads
 
 
 @click.command("runs")
@@ -64,6 +65,7 @@ def log(settings: Settings, run: str) -> None:
 @pass_settings
 def watch(settings: Settings, run: str) -> int:
     """Follow a run that another process executes, to its end."""
+    from remediate.errors import Exit
     from remediate.report.lines import line
     from remediate.service.runs import living_runner, load_run
 
@@ -76,13 +78,15 @@ def watch(settings: Settings, run: str) -> int:
             as_json = json.dumps(event.as_json(), ensure_ascii=False)
             click.echo(project.scrub(as_json if settings.json else line(event, loaded.plan)))
         loaded = load_run(project, loaded.run)
+        if nobody_reads():
+            return int(Exit.WAITING)
         if loaded.state.number > number:
             continue
         if loaded.state.finished is not None:
             return loaded.state.finished.exit_code
         if living_runner(project, loaded.run) is None:
             settings.say(f"nobody executes it now; `remediate resume {loaded.run}` goes on")
-            return 6
+            return int(Exit.WAITING)
         time.sleep(0.5)
 
 
@@ -112,7 +116,7 @@ def audit(settings: Settings, run: str | None, everything: bool) -> int:
     from remediate.service.auditing import audit_runs
 
     if (run is None) != everything:
-        raise InputError("say which run, or --all", "remediate runs lists them")
+        raise InputError("say which run, or --all", "`remediate runs` lists them")
     project = settings.open()
     findings = audit_runs(project, None if everything else run)
     if settings.json:

@@ -62,6 +62,26 @@ class Settings:
         click.echo(render(document, chosen), nl=False)
 
 
+class Listing(click.Group):
+    """A group whose list of commands tells each one's whole first sentence."""
+
+    def sections(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Titles and the commands below them."""
+        return (("Commands", tuple(sorted(self.commands))),)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """One list for each section."""
+        for title, names in self.sections():
+            if rows := [
+                (n, self.commands[n].get_short_help_str(_WHOLE)) for n in names if n in self.commands
+            ]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+#: Longer than any first sentence.
+_WHOLE = 200
+
 pass_settings = click.make_pass_decorator(Settings)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from remediate.cli.options import PLAN_FILE, Settings, pass_settings
+from remediate.cli.options import PLAN_FILE, Listing, Settings, pass_settings
 
 
-@click.group("runbooks", invoke_without_command=True)
+@click.group("runbooks", cls=Listing, invoke_without_command=True)
 @click.pass_context
 def runbooks(ctx: click.Context) -> None:
     """List the runbooks of this project; `show NAME` prints inputs and steps."""
@@ -45,7 +45,9 @@ def show_runbook(settings: Settings, name: str) -> None:
 @click.command("plan")
 @click.argument("name")
 @click.option("--ticket", required=True, help="The ticket that asks for this change.")
-@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="An input of the runbook.")
+@click.option(
+    "--set", "values", multiple=True, metavar="KEY=VALUE", help="An input of the runbook; once for each."
+)
 @click.option("--inventory", type=click.Path(path_type=Path), help="Another inventory than the project's.")
 @click.option("--limit", metavar="PATTERN", help="Only these of the runbook's targets.")
 @click.option("--window", metavar="START/END", help="The maintenance window, e.g. 2026-11-28T22:00/02:00.")
@@ -109,7 +111,9 @@ def show(settings: Settings, file: Path, format_: str | None, digest: bool) -> N
 
     load_extensions()
     made = read_plan(file)
-    if digest:
+    if digest and settings.json:
+        settings.data({"digest": made.digest})
+    elif digest:
         click.echo(made.digest)
     else:
         settings.document(plan_document(made, str(file)), format_)

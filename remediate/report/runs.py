@@ -36,7 +36,7 @@ def runs_document(rows: Sequence[RunRow], project: str = "") -> Document:
     """All runs of a project with this name, a line each."""
     cells = [(r.run, r.started, r.runbook, r.ticket, str(r.targets), r.status) for r in rows]
     return Document(
-        titled("Runs", project), (table(("run", "started", "runbook", "ticket", "targets", "status"), cells),)
+        titled("Runs", project), (table(("run", "started (UTC)", "runbook", "ticket", "targets", "status"), cells),)
     )
 
 

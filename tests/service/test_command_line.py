@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from remediate.cli.main import run
 from remediate.journal.holder import this_process
 from remediate.model.plan import Plan
+from remediate.service.runs import load_run
 from tests.service.world import World
 
 
@@ -187,3 +190,51 @@ def test_journal_that_is_none(world: World, cli: Cli) -> None:
     assert cli("runs").code == 5
     assert "journal.db" in cli.err
     assert "Traceback" not in cli.err
+
+
+# -- words and streams --
+
+
+def test_no_word_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "Plan and approve:" in capsys.readouterr().err
+
+
+def test_help_cuts_no_sentence_off(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["--help"], ["lab", "--help"], ["runbooks", "--help"]):
+        assert run(argv) == 0
+        assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+
+
+def test_digest_for_programs(world: World, cli: Cli) -> None:
+    plan = world.plan()
+    assert cli("show", "fix.plan.json", "--digest", "--output", "json").json == {"digest": plan.digest}
+    assert cli("show", "fix.plan.json", "--digest").out == f"{plan.digest}\n"
+
+
+def test_a_run_goes_on_when_nobody_reads_it_any_more(world: World) -> None:
+    """`remediate run FILE | head -1`: the run must not end in its middle, nor with another run's code."""
+    world.plan()
+    world.approve()
+    assert _first_line(world, "run", "fix.plan.json").startswith("connecting")
+    assert load_run(world.project, "last").state.finished is not None
+    assert world.file.read_text() == "new\n"
+
+
+def test_a_reader_that_goes_is_no_error(world: World) -> None:
+    world.done()
+    assert "started by alice" in _first_line(world, "log", "last")
+
+
+def _first_line(world: World, *argv: str) -> str:
+    """Run, read one line, and hang up; what is left is said to nobody."""
+    program = "import sys; from remediate.cli.main import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "--project", str(world.root), *argv],
+        cwd=world.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+    return line
