@@ -35,9 +35,8 @@ class RunRow:
 def runs_document(rows: Sequence[RunRow], project: str = "") -> Document:
     """All runs of a project with this name, a line each."""
     cells = [(r.run, r.started, r.runbook, r.ticket, str(r.targets), r.status) for r in rows]
-    return Document(
-        titled("Runs", project), (table(("run", "started (UTC)", "runbook", "ticket", "targets", "status"), cells),)
-    )
+    columns = ("run", "started (UTC)", "runbook", "ticket", "targets", "status")
+    return Document(titled("Runs", project), (table(columns, cells),))
 
 
 def status_document(row: RunRow, plan: Plan, events: Sequence[Event]) -> Document:

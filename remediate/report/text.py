@@ -23,7 +23,7 @@ from remediate.report.document import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.text import Text
 
 _STYLES = {
@@ -42,6 +42,10 @@ _NOTICES = {
 }
 _DIFF_STYLES = {"head": "bold", "at": "cyan", "add": "green", "del": "red", "same": "dim"}
 _KEY_WIDTH = 28
+_WORD = 16
+"""Characters of a word (a path, a digest) from which on it may be folded."""
+_GAP = 3
+"""Between two columns."""
 
 
 def render(document: Document, width: int = 100) -> str:
@@ -96,7 +100,7 @@ def _block(block: Block) -> Iterator[RenderableType]:
         case Facts():
             yield _facts(block)
         case Table():
-            yield _table(block)
+            yield _Fitting(block)
         case Diff():
             yield from _diff(block)
         case Code():
@@ -139,6 +143,32 @@ def _bullets(block: Bullets) -> RenderableType:
     from rich.text import Text
 
     return _beside([(Text("•"), Text(item, overflow="fold")) for item in block.items])
+
+
+class _Fitting:
+    """A table as such where its words have room, else each row as facts, a column below the other."""
+
+    def __init__(self, block: Table) -> None:
+        self._block = block
+        columns = zip(block.columns, *([c.text for c in row] for row in block.rows), strict=True)
+        words = [max((len(w) for text in column for w in text.split()), default=0) for column in columns]
+        self._needs = sum(min(w, _WORD) for w in words) + _GAP * (len(words) - 1)
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if options.max_width >= self._needs:
+            yield _table(self._block)
+        else:
+            yield from _stacked(self._block)
+
+
+def _stacked(block: Table) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    for number, row in enumerate(block.rows):
+        if number:
+            yield Text("")
+        pairs = zip(block.columns, row, strict=True)
+        yield _beside([(Text(column, style="dim"), _cell(value)) for column, value in pairs if value.text])
 
 
 def _table(block: Table) -> RenderableType:

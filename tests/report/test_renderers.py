@@ -282,3 +282,17 @@ def test_a_terminal_without_unicode_gets_escapes_not_an_error() -> None:
     text_renderer.write(nasty_document(), Console(file=file, width=100))
     file.flush()
     assert b"\\u241b" in raw.getvalue()
+
+
+def test_a_table_that_has_no_room_stands_row_by_row() -> None:
+    """A run's id that is broken in two can't be copied."""
+    columns = ("run", "started", "runbook", "ticket", "status")
+    rows = [(f"r-47ae7d7{n}", "2026-11-22 17:27:00", "write", f"T-{n}", "verified new") for n in range(2)]
+    document = Document("Runs", (table(columns, rows),))
+    wide, narrow = text_renderer.render(document, 80), text_renderer.render(document, 40)
+    for page in (wide, narrow):
+        assert all(f"r-47ae7d7{n}" in page for n in range(2))
+        assert page.count("verified new") == 2
+    assert "───" in wide
+    assert "───" not in narrow
+    assert max(map(cell_len, narrow.splitlines())) <= 40
