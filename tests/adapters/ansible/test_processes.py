@@ -83,7 +83,8 @@ def test_masters_of_shared_connections_are_no_work(mark: str) -> None:
 def test_the_dead_are_not_alive(mark: str) -> None:
     name, _, value = mark.partition("=")
     process = subprocess.Popen(["true"], env={name: value}, start_new_session=True)
-    time.sleep(0.2)
+    # Ended, but not yet buried.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert processes.find([mark]) == ()
     process.wait()
 

@@ -10,6 +10,7 @@ import pytest
 
 from remediate.adapters.clients import ClientPool
 from remediate.errors import StepFailed
+from tests.adapters.hosts.pace import until
 
 
 def _keep(_client: object) -> None:
@@ -90,7 +91,7 @@ def test_after_the_end_nothing_is_opened_and_nothing_stays() -> None:
         late = threads.submit(pool.get, ("a",), slow, closed.append)
         begun.wait(5)
         ending = threads.submit(pool.close)
-        time.sleep(0.05)
+        until(lambda: pool._closed)
         go.set()
         with pytest.raises(StepFailed):
             late.result()

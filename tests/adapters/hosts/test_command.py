@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.command import RunCommand
 from remediate.errors import InDoubt, StepFailed
 from remediate.model.step import StepClass, Verdict
+from tests.adapters.hosts.pace import Held, once, until
 from tests.adapters.hosts.world import World
 
 
@@ -82,17 +81,16 @@ def test_what_it_touches_is_observed_and_protected(world: World, tmp_path: Path)
     assert RunCommand(argv=("true",)).protection() == ()
 
 
-def test_in_doubt_it_can_be_decided(world: World) -> None:
-    step = RunCommand(argv=shell("sleep 1.5; exit 4"))
+def test_in_doubt_it_can_be_decided(world: World, tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    step = RunCommand(argv=held.argv("exit 4"))
     context = world.context()
-    threading.Timer(0.3, world.client().session._pipe.close).start()
-    with pytest.raises(InDoubt):
+    with pytest.raises(InDoubt), once(held.begun, world.client().session._pipe.close):
         step.apply(context)
     assert not step.quiesce(context)
     assert step.probe(context).verdict is Verdict.RUNNING
-    deadline = time.monotonic() + 5
-    while not step.quiesce(context) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    held.let_go()
+    until(lambda: step.quiesce(context))
     found = step.probe(context)
     assert (found.verdict, "exit code 4" in found.evidence) == (Verdict.PARTIAL, True)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remediate.adapters.hosts.attempts import became_of, note_start, quiet
 from remediate.adapters.hosts.client import HostClient, job_name
+from remediate.adapters.hosts.session import Answer
 from remediate.adapters.hosts.values import JobState
 from remediate.errors import InDoubt
+from tests.adapters.hosts.pace import Held, once, until
 from tests.adapters.hosts.world import HOSTILE, World
 
 
@@ -64,23 +68,41 @@ def test_a_job_runs_once_under_one_name(world: World, tmp_path: Path) -> None:
     assert (tmp_path / "count").read_text() == "x\nx\n"
 
 
-def test_a_second_caller_waits_for_the_running_job(world: World, tmp_path: Path) -> None:
-    argv = ["sh", "-c", f"echo x >> {tmp_path}/count; sleep 2.5; echo done"]
+def test_a_second_caller_waits_for_the_running_job(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(tmp_path)
+    argv = held.argv("echo done", before=f"echo x >> {tmp_path}/count")
     with pytest.raises(InDoubt):
-        _in_doubt(world, argv, token(world))
-    outcome = world.client().run(argv, token(world), again=True)
+        _in_doubt(world, argv, token(world), held.begun)
+    client = world.client()
+    asked: list[str] = []
+    ask = client.session.ask
+
+    def noted(op: str, **rest: Any) -> Answer:
+        asked.append(op)
+        return ask(op, **rest)
+
+    monkeypatch.setattr(client.session, "ask", noted)
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(client.run, argv, token(world), again=True)
+        # The first answer is early, because another question comes: it says that the job runs.
+        until(lambda: client.job_status(token(world)).state is JobState.RUNNING and "wait" in asked)
+        held.let_go()
+        outcome = second.result(30)
     assert outcome.stdout == "done\n"
     assert (tmp_path / "count").read_text() == "x\n"
 
 
 def test_a_job_outlives_its_connection(world: World, tmp_path: Path) -> None:
-    name = token(world)
+    name, held = token(world), Held(tmp_path)
     with pytest.raises(InDoubt):
-        _in_doubt(world, ["sh", "-c", f"sleep 1.5; echo done > {tmp_path}/mark; exit 5"], name)
+        _in_doubt(world, held.argv(f"echo done > {tmp_path}/mark; exit 5"), name, held.begun)
     assert not (tmp_path / "mark").exists()
     again = world.client()
     assert again.job_status(name).state is JobState.RUNNING
     assert not quiet(world.context())
+    held.let_go()
     assert ended(again, name) is JobState.ENDED
     status = again.job_status(name)
     assert status.outcome is not None
@@ -89,11 +111,20 @@ def test_a_job_outlives_its_connection(world: World, tmp_path: Path) -> None:
     assert quiet(world.context())
 
 
-def _in_doubt(world: World, argv: list[str], name: str) -> None:
-    """Run a job whose connection is cut half a second after the request."""
+def _in_doubt(world: World, argv: Sequence[str], name: str, begun: Callable[[], bool] | None = None) -> None:
+    """Run a job whose connection is cut as soon as its command runs."""
     client = world.client()
-    threading.Timer(0.3, client.session._pipe.close).start()
-    client.run(argv, name)
+    with once(begun or (lambda: "session" in _record(name)), client.session._pipe.close):
+        client.run(argv, name)
+
+
+def _record(name: str) -> dict[str, Any]:
+    """What the host has noted about a job, read past the connection."""
+    try:
+        found: dict[str, Any] = json.loads(Path(f"/run/remediate/{name}/job").read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def test_a_job_that_takes_too_long_is_ended_with_its_children(world: World, tmp_path: Path) -> None:
@@ -139,9 +170,9 @@ def test_kill_finds_children_that_hide(world: World) -> None:
     with pytest.raises(InDoubt):
         _in_doubt(world, ["sh", "-c", script], name)
     client = world.client()
-    commands = {process.command for process in client.alive(name)}
-    assert {"sleep 100", "sleep 102"} <= commands
-    assert "sleep 101" in commands, "without the token in its environment, but in the job's session"
+    # 101 is without the token in its environment, but in the job's session.
+    wanted = {"sleep 100", "sleep 101", "sleep 102"}
+    until(lambda: wanted <= {process.command for process in client.alive(name)})
     assert client.kill(name, grace=0.3) == ()
     assert client.alive(name) == ()
     assert ended(client, name) is not JobState.RUNNING
@@ -151,7 +182,7 @@ def test_a_job_whose_supervisor_died_has_vanished_and_its_rest_is_ended(world: W
     name = token(world)
     with pytest.raises(InDoubt):
         _in_doubt(world, ["sleep", "100"], name)
-    os.kill(json.loads(Path(f"/run/remediate/{name}/job").read_text())["pid"], signal.SIGKILL)
+    os.kill(_record(name)["pid"], signal.SIGKILL)
     client = world.client()
     assert ended(client, name) is JobState.VANISHED
     assert len(client.alive(name)) == 1

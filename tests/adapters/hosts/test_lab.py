@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from remediate.lab.hosts import Hosts
 from remediate.model.base import State, fingerprint
 from remediate.model.step import Step, Verdict
 from remediate.model.target import Target
+from tests.adapters.hosts.pace import once, until
 from tests.adapters.hosts.world import LAYOUT, LB1, World
 
 pytestmark = pytest.mark.lab
@@ -197,22 +199,34 @@ def test_no_way_back_is_no_backup(shop: World) -> None:
         client.remove(hidden)
 
 
-def test_apt_waits_for_another_apt(shop: World) -> None:
+def test_apt_waits_for_another_apt(shop: World, hosts: Hosts) -> None:
     client = shop.client()
     lock = "open('/var/lib/dpkg/lock-frontend', 'w')"
-    script = f"import fcntl, time; f = {lock}; fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(3)"
+    wait = "while not os.path.exists('/run/let-go'): time.sleep(0.05)"
+    script = (
+        f"import fcntl, os, time\nf = {lock}\nfcntl.lockf(f, fcntl.LOCK_EX)\nopen('/run/held', 'w')\n{wait}"
+    )
     hold = ["python3", "-c", script]
     holder = threading.Thread(target=client.run, args=(hold, "holder"))
     holder.start()
-    time.sleep(0.7)
+    until(lambda: _exists(hosts, "/run/held"))
+    timer = threading.Timer(2.0, hosts.exec, ("web1", ["sudo", "touch", "/run/let-go"]))
+    began = time.monotonic()
+    timer.start()
     try:
-        began = time.monotonic()
         Package(name="shop", version="1.1-1").apply(shop.context())
-        assert time.monotonic() - began > 1.5
+        assert time.monotonic() - began > 2.0, "it did not wait for the lock"
         assert version(shop) == "1.1-1"
     finally:
+        timer.join()
         holder.join()
+        hosts.exec("web1", ["sudo", "rm", "-f", "/run/held", "/run/let-go"])
         client.forget("holder")
+
+
+def _exists(hosts: Hosts, path: str) -> bool:
+    """Looked at past the connections of the test."""
+    return hosts.exec("web1", ["test", "-e", path]).returncode == 0
 
 
 def test_a_file_with_its_unit(shop: World) -> None:
@@ -339,41 +353,41 @@ def test_a_stranger_at_a_known_address_is_refused(web1: World, tmp_path: Path) -
 
 
 def test_a_cut_cable_is_in_doubt_and_then_decidable(web1: World, hosts: Hosts) -> None:
-    step = RunCommand(argv=("sh", "-c", "sleep 3; exit 6"))
+    wait = "touch /run/begun; while [ ! -e /run/go ]; do sleep 0.05; done"
+    step = RunCommand(argv=("sh", "-c", f"{wait}; rm /run/begun /run/go; exit 6"))
     context = web1.context()
     client = web1.client()
     _short(client)
-    timer = threading.Timer(1.0, hosts.cut, ("web1",))
-    timer.start()
     try:
         began = time.monotonic()
-        with pytest.raises(InDoubt):
+        with (
+            pytest.raises(InDoubt),
+            once(lambda: _exists(hosts, "/run/begun"), partial(hosts.cut, "web1")),
+        ):
             _run_impatiently(client, step, str(context.token))
         assert time.monotonic() - began < 12
         with pytest.raises(Unreachable):
             step.probe(replace(web1.context(), target=_impatient(web1)))
     finally:
-        timer.join()
         hosts.restore("web1")
-    deadline = time.monotonic() + 20
-    while not _quiet(step, web1) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    hosts.exec("web1", ["sudo", "touch", "/run/go"])
+    until(lambda: _quiet(step, web1))
     assert web1.client().job_status(str(context.token)).state is JobState.ENDED
     found = step.probe(context)
     assert (found.verdict, "exit code 6" in found.evidence) == (Verdict.PARTIAL, True)
 
 
 def test_after_a_boot_a_command_in_doubt_is_for_a_human(web1: World, hosts: Hosts) -> None:
-    step = RunCommand(argv=("sleep", "60"))
+    step = RunCommand(argv=("sh", "-c", "touch /run/begun; sleep 60"))
     context = web1.context()
     client = web1.client()
-    timer = threading.Timer(1.0, hosts.power_off, ("web1",))
-    timer.start()
     try:
-        with pytest.raises(InDoubt):
-            step.apply(replace(context, timeout=5.0))
+        with (
+            pytest.raises(InDoubt),
+            once(lambda: _exists(hosts, "/run/begun"), partial(hosts.power_off, "web1")),
+        ):
+            step.apply(replace(context, timeout=15.0))
     finally:
-        timer.join()
         hosts.power_on("web1")
     assert web1.client().boot != client.boot
     assert step.quiesce(context)

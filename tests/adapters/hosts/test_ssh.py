@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from remediate.adapters.hosts.values import JobState
 from remediate.errors import InDoubt, StepFailed
 from remediate.model.step import Context, Token
 from remediate.model.target import Target
+from tests.adapters.hosts.pace import Held, once, until
 from tests.adapters.hosts.sshd import Sshd, new_key
 from tests.adapters.hosts.world import NoSecrets
 
@@ -172,7 +172,7 @@ def test_a_dead_path_under_a_read_only_says_so(ssh: Ssh) -> None:
 def test_a_path_that_was_dead_before_is_not_in_doubt(ssh: Ssh) -> None:
     client = connect(ssh.context())
     ssh.sshd.cut()
-    time.sleep(0.3)
+    until(lambda: not client.session.usable())
     with pytest.raises(Unreachable, match="nothing was done"):
         client.remove("/no/such/file")
 
@@ -180,7 +180,7 @@ def test_a_path_that_was_dead_before_is_not_in_doubt(ssh: Ssh) -> None:
 def test_an_agent_that_has_ended_is_started_anew(ssh: Ssh) -> None:
     first = connect(ssh.context())
     ssh.sshd.cut()
-    time.sleep(0.3)
+    until(lambda: not first.session.usable())
     second = connect(ssh.context())
     assert second.session is not first.session
     assert second.query(["true"]).ok
@@ -195,17 +195,15 @@ def test_a_lost_connection_is_made_anew(ssh: Ssh) -> None:
 
 
 def test_a_job_goes_on_after_the_connection_is_lost(ssh: Ssh, tmp_path: Path) -> None:
-    context = ssh.context()
-    connect(context)
-    threading.Timer(0.5, ssh.sshd.cut).start()
-    argv = ["sh", "-c", f"sleep 2; echo done > {tmp_path}/mark; exit 3"]
-    with pytest.raises(InDoubt):
-        connect(context).run(argv, str(context.token))
+    context, held = ssh.context(), Held(tmp_path)
+    argv = held.argv(f"echo done > {tmp_path}/mark; exit 3")
+    client = connect(context)
+    with pytest.raises(InDoubt), once(held.begun, ssh.sshd.cut):
+        client.run(argv, str(context.token))
     client = connect(context)
     assert client.job_status(str(context.token)).state is JobState.RUNNING
-    deadline = time.monotonic() + 5
-    while client.job_status(str(context.token)).state is JobState.RUNNING and time.monotonic() < deadline:
-        time.sleep(0.05)
+    held.let_go()
+    until(lambda: client.job_status(str(context.token)).state is not JobState.RUNNING)
     outcome = client.job_status(str(context.token)).outcome
     assert outcome is not None
     assert outcome.code == 3
