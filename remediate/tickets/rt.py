@@ -142,15 +142,15 @@ class RequestTrackerTickets:
 
     def _compare(self, ticket: str, post: Post, text: str, files: list[File]) -> None:
         """By the same search as `last_posted`: what is not found here would be posted again."""
-        rows = list(self._newest(ticket, post))
-        if not rows:
+        row = next(self._newest(ticket, post), None)
+        if row is None:
             raise TicketAltered(
                 f"ticket {ticket}: Request Tracker took entry #{post.last}, but does not show it",
                 "give the account the rights ShowTicket and ShowTicketComments",
             )
-        if rows[0].get("Content") != text:
+        if row.get("Content") != text:
             raise TicketAltered(f"ticket {ticket}: entry #{post.last} does not read as it was written")
-        shown = list(self._attached(ticket, rows[0]))
+        shown = list(self._attached(ticket, row))
         if sorted(shown, key=_order) != sorted(files, key=_order):
             raise TicketAltered(f"ticket {ticket}: attachments of entry #{post.last} are not what was sent")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import subprocess
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from remediate.tickets.interface import Post, TicketAltered, TicketDown, TicketR
 from remediate.tickets.rt import RequestTrackerTickets
 
 from .line import Fault, Line, dropped, reply_cut, reply_lost, says, trickle
-from .rt_lab import free_port
+from .rt_lab import STOCK, create, free_port
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -27,9 +28,15 @@ def system(rt_system: RequestTrackerTickets) -> RequestTrackerTickets:
     return rt_system
 
 
+@pytest.fixture(scope="module")
+def ticket_id(tracker: RequestTracker) -> str:
+    """One for all of these tests: each has a run of its own."""
+    return create(tracker, STOCK)
+
+
 @pytest.fixture
-def ticket_id(rt_ticket: str) -> str:
-    return rt_ticket
+def run_id(request: pytest.FixtureRequest) -> str:
+    return "r-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
 
 
 class TestFailures:
@@ -61,44 +68,45 @@ class TestFailures:
         line: Line,
         system: RequestTrackerTickets,
         ticket_id: str,
+        run_id: str,
         fault: Fault,
         kind: type[Exception],
     ) -> None:
-        system.post(ticket_id, Post("r-1", 1, "before"))
+        system.post(ticket_id, Post(run_id, 1, "before"))
         line.faults.append(("/comment", fault))
         with pytest.raises(kind) as failure:
-            far.post(ticket_id, Post("r-1", 2, "text"))
+            far.post(ticket_id, Post(run_id, 2, "text"))
         assert isinstance(failure.value, TicketUnreachable) == (kind is TicketUnreachable)
         taken = fault in (reply_lost, reply_cut)
-        assert system.last_posted(ticket_id, "r-1") == (2 if taken else 1)
+        assert system.last_posted(ticket_id, run_id) == (2 if taken else 1)
 
     @pytest.mark.parametrize("word", ["/attachments", "/ticket/"])
     @pytest.mark.parametrize(
         "fault", [says("200 OK", "<html>"), says("200 OK", "[]"), says("200 OK", "{}"), dropped, reply_cut]
     )
     def test_of_a_question(
-        self, far: RequestTrackerTickets, line: Line, ticket_id: str, word: str, fault: Fault
+        self, far: RequestTrackerTickets, line: Line, ticket_id: str, run_id: str, word: str, fault: Fault
     ) -> None:
         line.faults.append((word, fault))
         if word == "/ticket/" and fault not in (dropped, reply_cut):
             line.faults.append(("/attachments", dropped))
         with pytest.raises(TicketDown):
-            far.last_posted(ticket_id, "r-1")
+            far.last_posted(ticket_id, run_id)
 
     def test_entry_that_is_taken_but_not_shown(
-        self, far: RequestTrackerTickets, line: Line, ticket_id: str
+        self, far: RequestTrackerTickets, line: Line, ticket_id: str, run_id: str
     ) -> None:
         line.faults.append(("/attachments", says("200 OK", '{"items": [], "count": 0}')))
         with pytest.raises(TicketAltered, match="does not show it") as failure:
-            far.post(ticket_id, Post("r-1", 2, "text"))
+            far.post(ticket_id, Post(run_id, 2, "text"))
         assert "ShowTicketComments" in failure.value.advice
 
     def test_entry_whose_reading_back_is_refused(
-        self, far: RequestTrackerTickets, line: Line, ticket_id: str
+        self, far: RequestTrackerTickets, line: Line, ticket_id: str, run_id: str
     ) -> None:
         line.faults.append(("/attachments", says("403 Forbidden")))
         with pytest.raises(TicketAltered, match="was taken, but"):
-            far.post(ticket_id, Post("r-1", 2, "text"))
+            far.post(ticket_id, Post(run_id, 2, "text"))
 
     def test_answer_that_does_not_end(self, far: RequestTrackerTickets, line: Line, ticket_id: str) -> None:
         line.faults.append(("/ticket/", trickle))
@@ -107,20 +115,20 @@ class TestFailures:
             far.read(ticket_id)
         assert time.monotonic() - started < 4
 
-    def test_nobody_listens(self, running: RequestTracker, ticket_id: str) -> None:
+    def test_nobody_listens(self, running: RequestTracker, ticket_id: str, run_id: str) -> None:
         system = RequestTrackerTickets(f"http://127.0.0.1:{free_port()}/", running.token())
         for action in (
             lambda: system.read(ticket_id),
-            lambda: system.last_posted(ticket_id, "r-1"),
-            lambda: system.post(ticket_id, Post("r-1", 1, "text")),
+            lambda: system.last_posted(ticket_id, run_id),
+            lambda: system.post(ticket_id, Post(run_id, 1, "text")),
         ):
             with pytest.raises(TicketUnreachable, match="Connection refused"):
                 action()
 
-    def test_wrong_token(self, running: RequestTracker, ticket_id: str) -> None:
+    def test_wrong_token(self, running: RequestTracker, ticket_id: str, run_id: str) -> None:
         system = RequestTrackerTickets(running.url, UNUSED)
         with pytest.raises(TicketRefused, match="does not accept the token") as refusal:
-            system.post(ticket_id, Post("r-1", 1, "text"))
+            system.post(ticket_id, Post(run_id, 1, "text"))
         assert UNUSED not in repr(refusal.value)
 
     @pytest.mark.parametrize("token", ["", "secret", "1-x-" + "0" * 32, "0" * 40])
@@ -180,11 +188,13 @@ class TestEncryption:
             file.write((tmp_path / "rt.pem.crt").read_text())
         return pem
 
-    def test_known_authority(self, running: RequestTracker, ticket_id: str, certificate: Path) -> None:
+    def test_known_authority(
+        self, running: RequestTracker, ticket_id: str, run_id: str, certificate: Path
+    ) -> None:
         with contextlib.closing(Line(("127.0.0.1", running.port), certificate)) as line:
             system = RequestTrackerTickets(line.url, running.token(), ca=certificate)
-            system.post(ticket_id, Post("r-1", 1, "text"))
-            assert system.last_posted(ticket_id, "r-1") == 1
+            system.post(ticket_id, Post(run_id, 1, "text"))
+            assert system.last_posted(ticket_id, run_id) == 1
 
     def test_stranger(self, running: RequestTracker, ticket_id: str, certificate: Path) -> None:
         with contextlib.closing(Line(("127.0.0.1", running.port), certificate)) as line:
