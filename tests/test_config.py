@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from remediate.config import ENVIRONMENT, Config, find_project, load_config
 from remediate.config.sections import Rule
-from remediate.config.wording import wrong
 from remediate.errors import InputError
 from remediate.model.base import Duration
+from remediate.model.wording import wrong
 
 PEOPLE = """
 [people.ann]

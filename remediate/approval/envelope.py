@@ -22,6 +22,7 @@ from remediate.errors import Refused
 from remediate.model.base import Frozen, canonical, sha256
 from remediate.model.change import Instant
 from remediate.model.step import Verdict
+from remediate.model.wording import problems
 
 FORMAT = "remediate.approval/1"
 NAMESPACE = "remediate-plan@remediate"
@@ -169,10 +170,7 @@ def parse(evidence: Evidence) -> Envelope:
         json.loads(data)
         envelope = Envelope.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise Refused(f"{where}: {field}: {message}", advice) from None
+        raise Refused(f"{where}: {problems(error)[0]}", advice) from None
     except (ValueError, RecursionError):
         raise Refused(f"{where}: not an envelope (no JSON)", advice) from None
     if envelope.data != data:

@@ -23,6 +23,7 @@ from remediate.config import Config
 from remediate.errors import InputError, Refused
 from remediate.model.base import duration_text
 from remediate.model.plan import Plan
+from remediate.model.wording import problems
 
 #: An agent may ask its owner to confirm.
 _SECONDS = 120.0
@@ -73,10 +74,7 @@ def sign(
             settles=settles,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InputError(
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "correct it and sign again"
-        ) from None
+        raise InputError(str(problems(error)[0]), "correct it and sign again") from None
     text = _keygen(key, payload.message(plan.data), interactive)
     envelope = Envelope(payload=payload, signature=sshsig.parse(text).armored)
     verify(Evidence("the new envelope", envelope.data), plan, config, now, signers)

@@ -114,7 +114,7 @@ def _explain(error: Exception, as_json: bool) -> Exit:
 def _plainly(error: Exception) -> str:
     from pydantic import ValidationError
 
-    from remediate.config.wording import wrong
+    from remediate.model.wording import wrong
 
     return wrong(error) if isinstance(error, ValidationError) else str(error)
 

@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from remediate.config.wording import problems
 from remediate.errors import InputError
+from remediate.model.wording import problems
 
 
 def explain(

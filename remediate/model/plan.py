@@ -15,6 +15,7 @@ from remediate.model.change import Instant, Ticket, Window
 from remediate.model.runbook import Risk, Scope
 from remediate.model.step import Check, Estimate, Level, Role, Step, StepClass, check_type, step_type
 from remediate.model.target import Target
+from remediate.model.wording import problems
 
 FORMAT = "remediate.plan/1"
 
@@ -178,15 +179,13 @@ def parse_plan(data: bytes, where: str = "plan") -> Plan:
         raw = json.loads(data, object_pairs_hook=_no_duplicates)
         plan = Plan.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(p) for p in first["loc"])
         known = isinstance(raw, dict) and raw.get("format")
         advice = (
             "plan again with this version of remediate"
             if known not in (None, FORMAT)
             else "make it with `remediate plan`; a plan is never edited by hand"
         )
-        raise InputError(f"{where}: {field}: {first['msg']}", advice) from None
+        raise InputError(f"{where}: {problems(error)[0]}", advice) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not a plan: {error}", "make it with `remediate plan`") from None
     # A plan of another version may lack fields that this one would write; its bytes stay what was signed.

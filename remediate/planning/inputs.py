@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from remediate.errors import InputError
 from remediate.model.base import Frozen
 from remediate.model.runbook import Runbook
+from remediate.model.wording import problems
 
 
 def parse_inputs(runbook: type[Runbook], settings: Sequence[str]) -> Frozen:
@@ -34,16 +35,13 @@ def parse_inputs(runbook: type[Runbook], settings: Sequence[str]) -> Frozen:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(p) for p in first["loc"]) or "inputs"
-        if first["type"] == "missing":
+        first = problems(error)[0]
+        key = first.field or "inputs"
+        if first.kind == "missing":
             raise InputError(f"{runbook.name()} needs the input {key!r}", f"add: --set {key}=…") from None
-        field = model.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+        field = model.model_fields.get(first.loc[0]) if first.loc else None
         advice = field.description if field is not None and field.description else ""
-        raise InputError(
-            f"--set {key}: {first['msg']} (given: {str(first.get('input'))[:80]!r})",
-            f"expected: {advice}" if advice else "",
-        ) from None
+        raise InputError(f"--set {key}: {first.text}", f"expected: {advice}" if advice else "") from None
 
 
 def _value(text: str, annotation: object) -> Any:

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from remediate.errors import InputError
 from remediate.model.base import sha256
 from remediate.model.plan import Artefact
 from remediate.model.runbook import Runbook
+from remediate.model.wording import wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ def _import(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the user's own code: whatever it raises is theirs to see
         del sys.modules[name]
-        raise InputError(f"{place(path, error)}: {type(error).__name__}: {error}") from error
+        said = wrong(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+        raise InputError(f"{place(path, error)}: {said}") from error
     finally:
         sys.dont_write_bytecode = writes
     return module

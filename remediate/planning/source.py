@@ -13,6 +13,7 @@ from remediate.errors import InputError, RemediateError
 from remediate.model.base import Frozen
 from remediate.model.runbook import Runbook
 from remediate.model.step import Step
+from remediate.model.wording import wrong
 from remediate.planning.load import Loaded, place
 
 
@@ -50,9 +51,7 @@ def written(loaded: Loaded, runbook: Runbook, inputs: Frozen, project: Path) -> 
     except (Exception, SystemExit) as error:  # the user's own code: whatever it raises is theirs to see
         where = place(project / source, error).replace(path, source)
         if isinstance(error, ValidationError):
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(p) for p in first["loc"])
-            raise InputError(f"{where}: {error.title}.{field}: {first['msg']}") from error
+            raise InputError(f"{where}: {wrong(error)}") from error
         raise InputError(f"{where}: {type(error).__name__}: {error}") from error
     return Written(source, tuple(steps), tuple(lines))
 

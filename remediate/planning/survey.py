@@ -57,7 +57,7 @@ def survey(
                 return states, named(target.name, words(error))
         return states, ""
 
-    progress(f"reading {len(targets)} targets")
+    progress(f"reading {len(targets)} target{'s' if len(targets) > 1 else ''}")
     with ThreadPoolExecutor(max(1, min(parallel, len(targets)))) as pool:
         for target, (states, problem) in zip(targets, pool.map(observe, targets), strict=True):
             if problem:

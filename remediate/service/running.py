@@ -25,6 +25,7 @@ from remediate.model.event import Body, Event, Final, Progress, Request, Request
 from remediate.model.plan import Plan
 from remediate.planning.survey import words
 from remediate.report.compare import difference
+from remediate.report.words import count
 from remediate.service import preflight
 from remediate.service.approving import standing
 from remediate.service.artefacts import copy
@@ -111,7 +112,7 @@ class _Execution:
         self._outbox.check()
         self._keep(file)
         with self._port() as port, contextlib.closing(self):
-            self._screen.progress(f"connecting to {len(self._plan.targets)} targets")
+            self._screen.progress(f"connecting to {count(len(self._plan.targets), 'target')}")
             self._refuse_drift(port)
             first = RunStarted(
                 plan=self._plan.digest,
@@ -185,7 +186,12 @@ class _Execution:
                 timeout=limits.step_timeout,
             )
             port = AdapterPort(
-                self._plan, contexts, self._authorised, self._project.scrub, min(limits.parallel, 64)
+                self._plan,
+                contexts,
+                self._authorised,
+                self._project.scrub,
+                min(limits.parallel, 64),
+                self._project.frozen,
             )
             try:
                 yield port

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from remediate.config.wording import wrong
 from remediate.engine.fold import replay
 from remediate.engine.state import Phase, RunState
 from remediate.errors import InputError, RemediateError
 from remediate.journal.holder import certainly_dead
 from remediate.model.event import Event, Final, RunFinished, RunStarted
 from remediate.model.plan import Plan, parse_plan
+from remediate.model.wording import wrong
 from remediate.report.runs import RunRow
 from remediate.service.project import Project
 

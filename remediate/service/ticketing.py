@@ -16,11 +16,13 @@ from remediate.model.base import Duration, Frozen, duration_text
 from remediate.model.change import Priority
 from remediate.model.event import Event, Final, Progress, RunFinished, RunStarted
 from remediate.model.plan import Plan
+from remediate.model.wording import problems
 from remediate.planning.compile import duration
 from remediate.report.lines import line
 from remediate.report.plan import plan_document
 from remediate.report.render import render
 from remediate.report.run import run_document
+from remediate.report.words import count
 from remediate.service.folders import private
 from remediate.tickets.interface import Change, Post, TicketSystem
 
@@ -131,11 +133,7 @@ def _settings(model: type[Any], system: str, values: dict[str, Any]) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        wrong = [
-            f"remediate.toml: ticket.{'.'.join([system, *map(str, item['loc'])])}: "
-            f"{item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors(include_url=False)
-        ]
+        wrong = [f"remediate.toml: ticket.{'.'.join([system, *p.loc])}: {p.text}" for p in problems(error)]
         raise InputError("\n".join(wrong), "correct the file and try again") from None
 
 
@@ -158,8 +156,9 @@ def post_plan(project: Project, plan: Plan) -> None:
         return
     folder = private(project.config.state / "plans" / plan.id)
     text = (
-        f"Please review and approve plan {plan.id} ({plan.runbook.name}, {len(plan.targets)} targets, "
-        f"risk {plan.risk.level}).\nDigest: {plan.digest}\nApprove: remediate approve PLAN --key YOUR_KEY\n"
+        f"Please review and approve plan {plan.id} ({plan.runbook.name}, "
+        f"{count(len(plan.targets), 'target')}, risk {plan.risk.level}).\n"
+        f"Digest: {plan.digest}\nApprove: remediate approve PLAN --key YOUR_KEY\n"
         f"Refuse: remediate deny PLAN --key YOUR_KEY --comment WHY\n"
         f"It expires {plan.expires:%Y-%m-%d %H:%M} UTC."
     )
@@ -186,8 +185,9 @@ def beginning(plan: Plan) -> str:
     """What the customer reads when the work begins."""
     took = duration_text(duration(plan))
     return (
-        f"The work on this change has begun: {plan.runbook.name} on {len(plan.targets)} systems. It should "
-        f"take {took}, and is undone by itself if anything goes wrong. Outage: {plan.risk.outage}."
+        f"The work on this change has begun: {plan.runbook.name} on "
+        f"{count(len(plan.targets), 'system')}. It should take {took}, and is undone by itself if anything "
+        f"goes wrong. Outage: {plan.risk.outage}."
     )
 
 

@@ -215,7 +215,7 @@ def test_an_unreadable_envelope_stops_the_plan_and_is_named(world: World) -> Non
         NOW,
     )
     assert not standing.approved
-    assert standing.blocked[0].startswith("x.json: payload: Field required")
+    assert standing.blocked[0].startswith("x.json: payload: is missing")
 
 
 def test_an_expired_approval_does_not_count(world: World) -> None:

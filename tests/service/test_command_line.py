@@ -238,3 +238,43 @@ def _first_line(world: World, *argv: str) -> str:
         process.stdout.close()
         assert process.wait(60) == 0
     return line
+
+
+# -- wrong values, in our words --
+
+
+def test_input_of_another_type(cli: Cli) -> None:
+    cli("plan", "write", "--ticket", "T-1", "--set", "path=/a", "--set", "fail=maybe", "-o", "x.json")
+    assert (cli.code, "--set fail: expected a boolean (true or false), given 'maybe'" in cli.err) == (2, True)
+
+
+def test_wrong_value_in_the_class_of_a_runbook(world: World, cli: Cli) -> None:
+    path = world.root / "runbooks" / "write.py"
+    text = path.read_text().replace("    doubt_", '    strategy = Waves(then="half")\n    doubt_')
+    path.write_text(text.replace("Runbook\nfrom", "Runbook, Waves\nfrom"))
+    assert cli("runbooks").code == 2
+    assert "Waves.then: 'half': write a number of targets or a percentage" in cli.err
+    assert "Value error" not in cli.err
+    assert "pydantic" not in cli.err
+
+
+def test_wrong_value_in_a_step(cli: Cli) -> None:
+    cli("plan", "write", "--ticket", "T-1", "--set", "path=relative", "-o", "x.json")
+    assert cli.code == 2
+    assert "given 'relative'" in cli.err
+    assert "should match" not in cli.err
+
+
+def test_wrong_value_in_a_plan_file(world: World, cli: Cli) -> None:
+    world.plan()
+    path = world.root / "fix.plan.json"
+    path.write_bytes(path.read_bytes().replace(b'"failure_budget":0', b'"failure_budget":"x"', 1))
+    assert cli("show", "fix.plan.json").code == 2
+    assert "failure_budget: expected a whole number, given 'x'" in cli.err
+
+
+def test_wrong_setting_of_the_ticket_system(world: World, cli: Cli) -> None:
+    world.settings("\n[ticket.file]\npath = 3\n")
+    cli("plan", "write", "--ticket", "T-1", "--set", "path=/a", "-o", "x.json")
+    assert cli.code == 2
+    assert "ticket.file.path: expected a path, given 3" in cli.err

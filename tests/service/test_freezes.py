@@ -13,8 +13,12 @@ import pytest
 from remediate.adapters.clients import ClientPool
 from remediate.calendar import Calendar, load_freezes, watch
 from remediate.calendar.watch import FreezeWatch
+from remediate.errors import Exit
+from remediate.model.event import Event
+from remediate.model.plan import Plan
 from remediate.service.contexts import Contexts
 from remediate.service.port import AdapterPort
+from remediate.service.running import Screen, execute
 from tests.service.world import World
 
 NOW = datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
@@ -102,3 +106,23 @@ def test_the_port_asks_before_each_effect(world: World) -> None:
         assert refusing.authorise(NOW.timestamp()) == "revoked"
         port.close()
         refusing.close()
+
+
+def test_freeze_that_is_declared_while_the_run_goes_on(world: World) -> None:
+    """The next step is not begun, what was done is undone."""
+    file = world.root / "f.ics"
+    file.write_text(EMPTY)
+    world.settings('\n[calendar]\nfreezes = ["f.ics"]\n')
+    world.plan()
+    world.approve()
+
+    def declare(_: Plan, event: Event) -> None:
+        if event.body.kind == "run-started":
+            now = datetime.now(UTC)
+            file.write_text(freeze(now - timedelta(hours=1), now + timedelta(hours=1)))
+
+    project = world.project
+    assert execute(project, world.root / "fix.plan.json", Screen(declare)) is Exit.ROLLED_BACK
+    assert not world.file.exists()
+    said = [str(e.body) for e in project.journal.events(project.journal.runs()[0])]
+    assert any("change freeze: sale" in text for text in said)
