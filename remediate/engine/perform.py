@@ -267,8 +267,9 @@ class Performer:
             evidence = f"not as before: {difference}" if difference else "nothing of it is observed"
             body = Settled(target=job.target, final=Final.HUMAN, evidence=evidence)
         else:
-            evidence = f"{len(state)} facts read back over a fresh session are as "
-            evidence += "this run left them" if final is Final.NEW else "they were before the run"
+            count = "1 fact" if len(state) == 1 else f"{len(state)} facts"
+            than = "this run left them" if final is Final.NEW else "they were before the run"
+            evidence = f"{count} read back over a fresh session, as {than}"
             body = Settled(target=job.target, final=final, evidence=evidence, results=results)
         return [body]
 

@@ -135,7 +135,7 @@ def rolled_back() -> list[Event]:
                 Settled(
                     target=t,
                     final=Final.ORIGINAL,
-                    evidence="2 facts read back over a fresh session are as they were before the run",
+                    evidence="2 facts read back over a fresh session, as they were before the run",
                 ),
             )
             for t in ("web1", *rest)
