@@ -7,7 +7,8 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
-from remediate.adapters.checks import Verify, ask
+from remediate.adapters.checks import ask
+from remediate.adapters.checks.verify import Verify
 from remediate.model.step import Check, CheckResult, Context
 from remediate.model.target import Target
 from tests.adapters.hosts.world import World
