@@ -52,8 +52,9 @@ class Journal(Protocol):
     def acquire(self, run: str, targets: Iterable[str], holder: str, at: float, ttl: float) -> Lease:
         """Become the run's only runner and lock its targets, all or nothing.
 
-        A target stays locked until its run lets go of it, however long its runner is dead: what a dead
-        run left behind is for that run to settle.
+        A target stays locked until its run has settled it, however long its runner is dead: what a dead
+        run left behind is for that run to settle. What a run held that never began, or that has ended
+        without needing a human, is free, also if its process died before it let go.
 
         Raises:
             Refused: a living runner has the run, or another run has one of the targets.

@@ -17,7 +17,7 @@ from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
 from remediate.journal.chain import GENESIS, broken, record_hash
 from remediate.journal.holder import certainly_dead
 from remediate.journal.interface import Held, Lease
-from remediate.model.event import BODY, Body, Event, Revoked, RunStarted
+from remediate.model.event import BODY, Body, Event, Final, Revoked, RunStarted
 
 FORMAT = "1"
 
@@ -133,7 +133,7 @@ class SqliteJournal:
                 )
             for target in names:
                 taken = db.execute("SELECT run FROM locks WHERE target = ?", (target,)).fetchone()
-                if taken and taken[0] != run and not self._never_began(db, taken[0], at):
+                if taken and taken[0] != run and not self._has_let_go(db, taken[0], target, at):
                     raise Refused(
                         f"{target} is held by run {taken[0]}, which is not settled",
                         f"see `remediate status {taken[0]}`; finish it or abort it first",
@@ -192,12 +192,22 @@ class SqliteJournal:
             )
 
     @staticmethod
-    def _never_began(db: sqlite3.Connection, run: str, at: float) -> bool:
-        """Whether a run died between its lease and its first event, so that it did nothing."""
-        if db.execute("SELECT 1 FROM events WHERE run = ? LIMIT 1", (run,)).fetchone():
-            return False
+    def _has_let_go(db: sqlite3.Connection, run: str, target: str, at: float) -> bool:
+        """Whether a dead process left this lock behind: before its run's first event, so that it did nothing,
+        or after its last, when the target was settled."""
         row = db.execute("SELECT holder, expires FROM runners WHERE run = ?", (run,)).fetchone()
-        return row is None or row[0] is None or row[1] <= at or certainly_dead(row[0])
+        if not (row is None or row[0] is None or row[1] <= at or certainly_dead(row[0])):
+            return False
+        newest = "SELECT kind FROM events WHERE run = ? ORDER BY number DESC LIMIT 1"
+        last = db.execute(newest, (run,)).fetchone()
+        if last is None or last[0] != "run-finished":
+            return last is None
+        settled = (
+            "SELECT json_extract(body, '$.final') FROM events WHERE run = ? AND kind = 'settled' "
+            "AND json_extract(body, '$.target') = ? ORDER BY number DESC LIMIT 1"
+        )
+        final = db.execute(settled, (run, target)).fetchone()
+        return final is not None and final[0] != Final.HUMAN.value
 
     def _execute(self, sql: str, args: tuple[object, ...]) -> sqlite3.Cursor:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def execute(project: Project, file: Path, screen: Screen) -> Exit:
         return resume(project, run, screen)
     found = preflight.check(project, plan, file)
     run = f"r-{plan.digest[:8]}"
-    lease = _take(project, run, plan)
+    lease = _take(project, run, plan.by_name)
     try:
         return _Execution(project, run, plan, lease, screen).start(found, file)
     except (InputError, Refused, Waiting):
@@ -79,8 +79,10 @@ def resume(project: Project, run: str, screen: Screen) -> Exit:
     plan = plan_of(project, run, events := project.journal.events(run))
     state = replay(plan, events)
     if state.finished is not None and state.finished.exit_code != Exit.NEEDS_HUMAN:
+        # The process may have died between the run's end and letting its targets go.
+        project.journal.release(_take(project, run, ()))
         return close_again(project, plan, run, state, screen.progress)
-    lease = _take(project, run, plan)
+    lease = _take(project, run, plan.by_name)
     return _Execution(project, run, plan, lease, screen).go_on()
 
 
@@ -89,9 +91,9 @@ def ask(project: Project, run: str, what: Request) -> None:
     project.journal.append(run, [Requested(what=what, by=project.me)], project.clock(), None)
 
 
-def _take(project: Project, run: str, plan: Plan) -> Lease:
+def _take(project: Project, run: str, targets: Iterable[str]) -> Lease:
     ttl = project.config.limits.lease
-    return project.journal.acquire(run, plan.by_name, this_process(), project.clock(), ttl)
+    return project.journal.acquire(run, targets, this_process(), project.clock(), ttl)
 
 
 class _Execution:

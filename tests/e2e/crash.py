@@ -18,11 +18,17 @@ Changes = dict[str, tuple[object, object]]
 
 @dataclass
 class Ready:
-    """An approved plan, and what it changes on its hosts."""
+    """An approved plan, what it changes on its hosts, and the events of an undisturbed run of it."""
 
     world: World
     hosts: tuple[str, ...]
     changes: Changes
+    kinds: tuple[str, ...] = ()
+
+    def moment(self, percent: int, after: str = "run-started") -> int:
+        """The number of events, counted from the first ``after``, at this part of the way to the end."""
+        count = len(self.kinds) - self.kinds.index(after)
+        return 1 + percent * (count - 2) // 100
 
 
 def ready(lab: Hosts, folder: Path, version: str, hosts: tuple[str, ...], code: int) -> Iterator[Ready]:
@@ -33,8 +39,9 @@ def ready(lab: Hosts, folder: Path, version: str, hosts: tuple[str, ...], code: 
         with world.copy(folder / "undisturbed") as copy:
             copy.cli("run", plan.name).expect(code)
             changes = differences(before, copy.fingerprints(hosts))
+            kinds = tuple(e.kind for e in copy.events())
         assert bool(changes) == (code == 0)
-        yield Ready(world, hosts, changes)
+        yield Ready(world, hosts, changes, kinds)
 
 
 def killed(world: World, start: Running, when: Callable[[], bool], *, all_: bool = False) -> bool:
@@ -100,8 +107,8 @@ def again(world: World) -> Done:
     return world.cli("run", "fix.plan.json")
 
 
-def points(count: int, some: int) -> list[int]:
-    return list(range(1, count)) if FULL else [1 + round(i * (count - 3) / (some - 1)) for i in range(some)]
+#: How far a run has come when it is killed, in percent.
+MOMENTS = range(0, 101, 2) if FULL else (0, 20, 40, 60, 80, 100)
 
 
 @dataclass

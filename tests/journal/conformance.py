@@ -16,12 +16,15 @@ from remediate.journal.interface import Held, Journal, Lease
 from remediate.model.event import (
     Body,
     Decided,
+    Final,
     Intent,
     Progress,
     Request,
     Requested,
     Revoked,
+    RunFinished,
     RunStarted,
+    Settled,
     Verb,
 )
 from remediate.model.step import Verdict
@@ -254,6 +257,29 @@ class JournalConformance:
         opened().acquire("r-1", ["t1"], dead, 0.0, TTL)
         opened().acquire("r-2", ["t1"], FAR, 1.0, TTL)
         assert opened().locks() == [Held("t1", "r-2")]
+
+    @pytest.mark.parametrize(
+        ("final", "code", "held"), [(Final.NEW, 0, False), (Final.ORIGINAL, 4, False), (Final.HUMAN, 5, True)]
+    )
+    def test_a_run_that_ended_holds_what_needs_a_human_only(
+        self, opened: Open, final: Final, code: int, held: bool
+    ) -> None:
+        """Its process died between the end of the run and letting go."""
+        journal = opened()
+        dead = this_process().rsplit("|", 1)[0] + "|1"
+        lease = journal.acquire("r-1", ["t1"], dead, 0.0, TTL)
+        journal.append("r-1", [started()], 1.0, lease)
+        journal.append("r-1", [Settled(target="t1", final=final, evidence="e")], 2.0, lease)
+        if not held:
+            with pytest.raises(Refused, match="t1 is held by run r-1"):
+                opened().acquire("r-2", ["t1"], FAR, 3.0, TTL)
+        journal.append("r-1", [RunFinished(exit_code=code, summary="s")], 3.0, lease)
+        if held:
+            with pytest.raises(Refused, match="t1 is held by run r-1"):
+                opened().acquire("r-2", ["t1"], FAR, 4.0, TTL)
+        else:
+            opened().acquire("r-2", ["t1"], FAR, 4.0, TTL)
+            assert opened().locks() == [Held("t1", "r-2")]
 
     def test_a_run_that_is_about_to_begin_holds_its_targets(self, opened: Open) -> None:
         opened().acquire("r-1", ["t1"], FAR, 0.0, TTL)
