@@ -13,7 +13,7 @@ import pytest
 
 from remediate.lab.hosts import Hosts
 from tests.e2e.crash import MOMENTS, Ready, Trial, again, killed, ready, trial
-from tests.e2e.world import FULL
+from tests.e2e.world import FULL, repeats
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -44,8 +44,12 @@ def test_killed_after_any_event(fresh: Trial, percent: int) -> None:
     done = again(world)
     if done.code == 3 and "used up" in done.err:
         done = second.wait()
-    fresh.settled(done.expect(0))
-    assert set(world.finals().values()) == {"verified-new"}, "nothing failed, so nothing is taken back"
+    fresh.settled(done)
+    missed = [
+        e.body["step"] for e in world.events() if e.kind == "probed" and e.body["verdict"] == "not-applied"
+    ]
+    # Nothing failed, so nothing is taken back; but who is killed twice before the same effect gives it up.
+    assert done.code == (4 if repeats(missed) else 0), done.said
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen system call")
