@@ -93,7 +93,7 @@ def test_a_report_can_be_made_after_every_event(made: Callable[[], list[Event]])
         "| 02:03:41 | undo of “take a snapshot of the virtual machine” | web2, web3, web4 | 49 s | undone |",
         "| 200 | **500** | web3 |",
         "| 200 | 200 | web1, web2, web4 |",
-        "2 facts read back over a fresh session are as they were before the run",
+        "2 facts read back over a fresh session, as they were before the run",
         "nothing else went forward",
         "anna | approved the plan (counted at the start)",
         "**Hash of the last:** `" + f"{48:064x}" + "`",

@@ -96,7 +96,7 @@ def test_wrong_values_name_their_keys(tmp_path: Path, more: str, problems: list[
     ("before", "after", "problem"),
     [
         ("https://rt.example.org/", "https://a:hunter2@rt/", "ticket.rt.url: the address"),
-        ('url = "https://rt.example.org/"', "", "ticket.rt.url: Field required"),
+        ('url = "https://rt.example.org/"', "", "ticket.rt.url: is missing"),
         ('"env:RT_TOKEN"', '"env:RT_NOWHERE"', "ticket.rt.token: "),
         ('"env:RT_TOKEN"', '"env:HOME"', "ticket.rt.token: the ticket system's token is not"),
         ('system = "rt"', 'system = "jira"', "ticket.system: there is no 'jira'"),

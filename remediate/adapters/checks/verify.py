@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import Field
-
 from remediate.model.base import State
 from remediate.model.step import Check, Context, Estimate, Probe, Result, Role, Step, StepClass, Verdict
 
@@ -20,7 +18,6 @@ class Verify(Step):
     default_estimate: ClassVar[Estimate] = Estimate(apply=0, verify=30, undo=0)
 
     what: str = "verify"
-    verify: tuple[Check, ...] = Field(min_length=1)
 
     def __init__(self, checks: Sequence[Check] = (), **fields: object) -> None:
         super().__init__(**{"verify": tuple(checks), **fields})
