@@ -45,13 +45,13 @@ Principal = Annotated[str, StringConstraints(pattern=r"^[^\s,*?!\"\x00-\x1f\x7f]
 
 
 class Settlement(Frozen):
-    """What a human found out about one attempt in doubt."""
+    """What a human found out about one attempt in doubt; or that a target is kept as it is (no step)."""
 
     run: str
-    step: str
+    step: str = ""
     target: str
-    attempt: int
-    verdict: Literal[Verdict.APPLIED, Verdict.NOT_APPLIED]
+    attempt: int = 0
+    verdict: Literal[Verdict.APPLIED, Verdict.NOT_APPLIED, "kept"]
 
 
 class Payload(Frozen):

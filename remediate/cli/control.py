@@ -1,4 +1,4 @@
-"""pause, resume, abort, decide, rollback."""
+"""pause, resume, abort, decide, accept, rollback."""
 
 from __future__ import annotations
 
@@ -88,6 +88,23 @@ def decide(
         click.echo(f"{step} on {target}: {verdict}, decided by {body.by}; next: remediate resume {run}")
 
 
+@click.command("accept")
+@click.argument("run")
+@click.argument("target")
+@click.option("--key", type=KEY_FILE, required=True, help="Your SSH key; the word is signed.")
+@click.option("--comment", default="", help="Why it may stay as it is.")
+@pass_settings
+def accept(settings: Settings, run: str, target: str, key: Path, comment: str) -> None:
+    """Keep a target that needs a human as it is now, and let go of it: other plans may have it again."""
+    from remediate.service.approving import accept as keep
+
+    body = keep(settings.open(), run, target, key, comment)
+    if settings.json:
+        settings.data(body.model_dump(mode="json"))
+    else:
+        click.echo(f"{target} stays as it is; {body.by} answers for it")
+
+
 def _told(settings: Settings, told: Told) -> None:
     if settings.json:
         settings.data(told.as_json())
@@ -95,4 +112,4 @@ def _told(settings: Settings, told: Told) -> None:
         settings.say(str(told))
 
 
-COMMANDS = (pause, resume, abort, decide, rollback)
+COMMANDS = (pause, resume, abort, decide, accept, rollback)

@@ -21,7 +21,7 @@ from remediate.errors import Exit, InputError, RemediateError
 
 _GROUPS = (
     ("Plan and approve", ("runbooks", "plan", "show", "approve", "deny")),
-    ("Run", ("run", "pause", "resume", "abort", "decide", "rollback")),
+    ("Run", ("run", "pause", "resume", "abort", "decide", "accept", "rollback")),
     ("Look", ("runs", "status", "watch", "log", "report", "audit")),
     ("Machine", ("lab", "doctor")),
 )

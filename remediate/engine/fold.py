@@ -8,6 +8,7 @@ from functools import singledispatch
 from remediate.engine.state import Cell, Phase, RunState, may_retry
 from remediate.errors import Exit
 from remediate.model.event import (
+    Accepted,
     Decided,
     Event,
     Final,
@@ -69,7 +70,7 @@ def _(body: RunTaken, state: RunState, at: float) -> None:
     for target in state.targets.values():
         target.unread, target.at = 0, at
         target.inspected = target.inspected and target.touched
-        if target.settled is Final.HUMAN:
+        if target.settled is Final.HUMAN and not target.accepted:
             target.settled = None
     _reopen_run(state)
     state.paused, state.front, state.open = False, -1, None
@@ -197,6 +198,12 @@ def _decide(state: RunState, cell: Cell, verdict: Verdict, step_id: str, target:
                 state.fail(target, f"{step.title}: it was applied in part only")
         case Verdict.RUNNING | Verdict.UNKNOWN:
             pass
+
+
+@_fold.register
+def _(body: Accepted, state: RunState, at: float) -> None:
+    target = state.targets[body.target]
+    target.accepted, target.at = True, at
 
 
 @_fold.register

@@ -63,6 +63,8 @@ class TargetState:
     failure: str = ""
     rolling: bool = False
     settled: Final | None = None
+    accepted: bool = False
+    """A human answers for it as it is: nothing more is tried on it."""
     unread: int = 0
     unread_since: float = 0.0
     at: float = 0.0

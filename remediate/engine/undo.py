@@ -47,7 +47,7 @@ def begin(state: RunState, failing: tuple[str, ...], reason: str) -> RollbackSta
 
 
 def _in_scope(state: RunState, name: str, target: TargetState, scope: Scope) -> bool:
-    if not target.touched or target.rolling:
+    if not target.touched or target.rolling or target.accepted:
         return False
     if target.wave == state.wave:
         return scope is not Scope.TARGET or not _complete(state, name)

@@ -151,6 +151,15 @@ class Decided(_Event):
     envelope: str
 
 
+class Accepted(_Event):
+    """A human answers for a target as it is now, and it is let go; the signed envelope is kept whole."""
+
+    kind: Literal["accepted"] = "accepted"
+    target: str
+    by: str
+    envelope: str
+
+
 class GatePassed(_Event):
     """The end of a wave: few enough targets failed so far."""
 
@@ -246,6 +255,7 @@ Body = Annotated[
     | Verified
     | Probed
     | Decided
+    | Accepted
     | GatePassed
     | RollbackStarted
     | Settled

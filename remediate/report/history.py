@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from remediate.errors import Exit
 from remediate.model.event import (
+    Accepted,
     Body,
     Decided,
     Event,
@@ -86,6 +87,8 @@ class History:
     """Targets that are or were rolled back, in that order."""
     failures: dict[str, Failure] = field(default_factory=dict)
 
+    kept: set[str] = field(default_factory=set)
+    """Targets that a human keeps as they are."""
     newest: dict[tuple[str, Verb], dict[str, Attempt]] = field(default_factory=dict)
     """The last attempt of each step, by target and verb."""
 
@@ -165,6 +168,8 @@ def _about_the_run(state: History, body: Body) -> None:
             state.endings[body.target] = body
         case RunTaken():
             _reopen(state, list(state.endings))
+        case Accepted():
+            state.kept.add(body.target)
         case Decided():
             _reopen(state, [body.target])
         case _:
@@ -174,7 +179,11 @@ def _about_the_run(state: History, body: Body) -> None:
 def _reopen(state: History, targets: list[str]) -> None:
     """Whoever takes up a run that needed a human tries those targets again."""
     for target in targets:
-        if target in state.endings and state.endings[target].final is Final.HUMAN:
+        if (
+            target in state.endings
+            and target not in state.kept
+            and state.endings[target].final is Final.HUMAN
+        ):
             del state.endings[target]
     if state.finished is not None and state.finished.exit_code == Exit.NEEDS_HUMAN:
         state.finished = None

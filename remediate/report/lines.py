@@ -8,6 +8,7 @@ from typing import assert_never
 
 from remediate.model.base import duration_text
 from remediate.model.event import (
+    Accepted,
     Decided,
     Event,
     Final,
@@ -44,7 +45,7 @@ _DONE = {Verb.APPLY: "done", Verb.UNDO: "undone", Verb.RELEASE: "released"}
 _SUBJECT = {Verb.APPLY: "", Verb.UNDO: "undo ", Verb.RELEASE: "release "}
 
 RunEvent = RunStarted | RunTaken | Requested | Stopped | Progress | RunFinished | Revoked
-FleetEvent = Inspected | GatePassed | RollbackStarted | Settled | Unfit | Unread
+FleetEvent = Inspected | Accepted | GatePassed | RollbackStarted | Settled | Unfit | Unread
 StepEvent = Intent | Outcome | Held | Verified | Probed | Decided
 
 
@@ -60,7 +61,7 @@ def event_text(event: Event, plan: Plan | None = None) -> str:
     """The line without its time."""
     body = event.body
     match body:
-        case Inspected() | GatePassed() | RollbackStarted() | Settled() | Unfit() | Unread():
+        case Inspected() | Accepted() | GatePassed() | RollbackStarted() | Settled() | Unfit() | Unread():
             text = _fleet(body)
         case Intent() | Outcome() | Held() | Verified() | Probed() | Decided():
             text = f"{body.target} · {title(body.step, plan)}: {_step(body)}"
@@ -105,10 +106,12 @@ def _run(body: RunEvent) -> str:  # noqa: PLR0911 - one return for each type of 
             assert_never(body)
 
 
-def _fleet(body: FleetEvent) -> str:
+def _fleet(body: FleetEvent) -> str:  # noqa: PLR0911 - one return for each type of event
     match body:
         case Inspected():
             return f"{body.target} · {'as approved' if body.ok else f'not as approved: {body.difference}'}"
+        case Accepted():
+            return f"{body.target} · {body.by} keeps it as it is, and answers for it"
         case GatePassed():
             return f"wave {body.wave + 1} · passed, {count(body.failed, 'target')} failed so far"
         case RollbackStarted():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from remediate.model.event import (
+    Accepted,
     Decided,
     Event,
     Held,
@@ -40,6 +41,8 @@ def decisions(plan: Plan, events: Sequence[Event]) -> Iterator[Block]:
                 rows.append(
                     [instant(event.at), by, f"{title(step, plan)} on {target}: {VERDICTS[verdict]} (signed)"]
                 )
+            case Accepted(by=by, target=target):
+                rows.append([instant(event.at), by, f"keeps {target} as it is (signed)"])
             case Revoked(by=by):
                 rows.append([instant(event.at), by, "took the approval back"])
             case _:

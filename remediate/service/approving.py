@@ -9,7 +9,8 @@ from remediate.approval.envelope import Decision, Evidence, Settlement, read_env
 from remediate.approval.policy import Standing, evaluate, settle
 from remediate.approval.signing import sign
 from remediate.errors import InputError
-from remediate.model.event import Decided, Revoked
+from remediate.journal.holder import this_process
+from remediate.model.event import Accepted, Decided, Final, Revoked
 from remediate.model.plan import Plan
 from remediate.model.step import Verdict
 from remediate.service.planning import read_plan
@@ -123,6 +124,34 @@ def decide(
         envelope=envelope.data.decode(),
     )
     project.journal.append(loaded.run, [body], project.clock(), None)
+    return body
+
+
+def accept(project: Project, run: str, target: str, key: Path, comment: str = "") -> Accepted:
+    """Keep a target that needs a human as it is now, by a signed word, and let go of it.
+
+    Raises:
+        InputError: the run holds no such target for a human.
+        Refused: the signer may not decide, or somebody executes the run.
+    """
+    loaded = load_run(project, run)
+    held = [n for n, t in loaded.state.targets.items() if t.settled is Final.HUMAN and not t.accepted]
+    if loaded.state.finished is None or target not in held:
+        known = f"these do: {', '.join(held)}" if held and loaded.state.finished else ""
+        raise InputError(f"{target} does not wait for a human in run {loaded.run}", known)
+    settlement = Settlement(run=loaded.run, target=target, verdict="kept")
+    envelope = sign(
+        loaded.plan, Decision.DECIDE, key, project.config, now=now(project), comment=comment,
+        settles=settlement, interactive=True,
+    )  # fmt: skip
+    evidence = Evidence("the new envelope", envelope.data)
+    approval = settle(evidence, settlement, loaded.plan, project.config, now(project))
+    body = Accepted(target=target, by=approval.person, envelope=envelope.data.decode())
+    lease = project.journal.acquire(
+        loaded.run, (), this_process(), project.clock(), project.config.limits.lease
+    )
+    project.journal.append(loaded.run, [body], project.clock(), lease)
+    project.journal.release(lease, [name for name in held if name != target])
     return body
 
 

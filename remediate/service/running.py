@@ -272,7 +272,7 @@ class _Execution:
 
     def _let_go(self, state: RunState) -> None:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
-        kept = [n for n, t in state.targets.items() if t.settled in (None, Final.HUMAN)]
+        kept = [n for n, t in state.targets.items() if t.settled in (None, Final.HUMAN) and not t.accepted]
         self._project.journal.release(self._lease, kept)
 
     def _halted(self, error: JournalUnwritable) -> RemediateError:

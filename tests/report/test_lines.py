@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from remediate.model.event import (
+    Accepted,
     Body,
     Decided,
     Final,
@@ -104,6 +105,7 @@ CASES: list[tuple[Body, str]] = [
      "web3 · upgrade shop to 1.1-1: undo in doubt, probed: nobody can tell"),
     (Decided(step="patch", target="web3", attempt=1, verdict=Verdict.NOT_APPLIED, by="anna", envelope="{}"),
      "web3 · upgrade shop to 1.1-1: anna decided: it was not applied"),
+    (Accepted(target="web3", by="anna", envelope="{}"), "web3 · anna keeps it as it is, and answers for it"),
     (GatePassed(wave=0, failed=1), "wave 1 · passed, 1 target failed so far"),
     (RollbackStarted(targets=("web3",), reason="web3: failed", stop=False), "web3 · rollback: web3: failed"),
     (RollbackStarted(targets=(), reason="point of no return", stop=True),
