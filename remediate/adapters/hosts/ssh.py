@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import fabric
     import paramiko
 
-_KEEPALIVE_SECONDS = 15
+KEEPALIVE_SECONDS = 15
 #: The kernel gives a connection up when nothing that was sent has been acknowledged for so long (tcp(7)).
-_UNACKNOWLEDGED_MS = 30_000
+UNACKNOWLEDGED_MS = 30_000
 #: A send below this fits into the kernel's buffer and can't block; above, a watchdog ends it in time.
 _UNBLOCKED = 16 << 10
 _CHUNK = 1 << 20
@@ -38,7 +38,7 @@ class SshPipe:
     def __init__(self, access: Access, gateway: fabric.Connection | None = None) -> None:
         self._connection = _connect(access, gateway)
         try:
-            with _watchdog(access.connect_seconds, self._connection.close) as barked:
+            with watchdog(access.connect_seconds, self._connection.close) as barked:
                 self._channel = self._start(access)
         except Exception as error:
             self._connection.close()
@@ -47,9 +47,9 @@ class SshPipe:
 
     def _start(self, access: Access) -> paramiko.Channel:
         transport = self._connection.transport
-        transport.set_keepalive(_KEEPALIVE_SECONDS)
+        transport.set_keepalive(KEEPALIVE_SECONDS)
         with suppress(OSError, AttributeError):
-            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
         channel: paramiko.Channel = transport.open_session(timeout=access.connect_seconds)
         words = [*access.command, "-I", "-S", "-c", first_line(len(program()))]
         channel.exec_command(shlex.join(words))
@@ -65,7 +65,7 @@ class SshPipe:
             self._send(data, deadline)
             return
         # A blocked write to the socket knows no deadline in paramiko: only closing it ends the wait.
-        with _watchdog(deadline - time.monotonic(), self._connection.close):
+        with watchdog(deadline - time.monotonic(), self._connection.close):
             self._send(data, deadline)
 
     def _send(self, data: bytes, deadline: float) -> None:
@@ -128,7 +128,7 @@ def gateway(access: Access, clients: Clients) -> fabric.Connection | None:
     def open_() -> fabric.Connection:
         way = replace(access, address=jump.address, port=jump.port, user=jump.user or access.user, jump=None)
         connection = _connect(way, None)
-        connection.transport.set_keepalive(_KEEPALIVE_SECONDS)
+        connection.transport.set_keepalive(KEEPALIVE_SECONDS)
         return connection
 
     found = clients.get(key, open_, _close)
@@ -158,12 +158,12 @@ def _connect(access: Access, gateway: fabric.Connection | None) -> fabric.Connec
     connection = _prepare(access, gateway)
     try:
         # The handshake has several waits of its own; together they get three times the connect timeout.
-        with _watchdog(3 * access.connect_seconds, connection.close):
+        with watchdog(3 * access.connect_seconds, connection.close):
             connection.open()
     except BaseException as error:
         connection.close()
         if isinstance(error, Exception):
-            raise _explained(access, error) from None
+            raise explained(access, error) from None
         raise
     return connection
 
@@ -188,14 +188,14 @@ def _prepare(access: Access, gateway: fabric.Connection | None) -> fabric.Connec
             "banner_timeout": access.connect_seconds,
             "auth_timeout": access.connect_seconds,
             "channel_timeout": access.connect_seconds,
-            "transport_factory": _transport_for({key.type for key in believed}),
+            "transport_factory": transport_for({key.type for key in believed}),
         },
     )
-    connection.client.set_missing_host_key_policy(_strict(access, believed))
+    connection.client.set_missing_host_key_policy(strict_keys(access, believed))
     return connection
 
 
-def _transport_for(types: set[str]) -> Callable[..., paramiko.Transport]:
+def transport_for(types: set[str]) -> Callable[..., paramiko.Transport]:
     """Transports that accept only the types of key that are known, so that the host shows one of those."""
     import paramiko
 
@@ -214,7 +214,7 @@ def _transport_for(types: set[str]) -> Callable[..., paramiko.Transport]:
     return make
 
 
-def _strict(access: Access, believed: frozenset[HostKey]) -> paramiko.MissingHostKeyPolicy:
+def strict_keys(access: Access, believed: frozenset[HostKey]) -> paramiko.MissingHostKeyPolicy:
     """The client is given no host keys, so it asks this policy about every key, before authentication."""
     import paramiko
 
@@ -227,7 +227,8 @@ def _strict(access: Access, believed: frozenset[HostKey]) -> paramiko.MissingHos
     return Strict()
 
 
-def _explained(access: Access, error: Exception) -> Unreachable:
+def explained(access: Access, error: Exception) -> Unreachable:
+    """What an error while connecting means. One that is none of the connection's is raised again."""
     import paramiko
 
     if isinstance(error, Unreachable):
@@ -253,7 +254,7 @@ def _explained(access: Access, error: Exception) -> Unreachable:
 
 
 @contextmanager
-def _watchdog(seconds: float, bite: Callable[[], object]) -> Iterator[threading.Event]:
+def watchdog(seconds: float, bite: Callable[[], object]) -> Iterator[threading.Event]:
     """Calls ``bite`` from another thread if the block takes longer; the event tells that it did."""
     barked = threading.Event()
 
