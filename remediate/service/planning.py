@@ -22,7 +22,7 @@ from remediate.planning.compile import Order, compile_plan, expiry
 from remediate.planning.inputs import parse_inputs
 from remediate.planning.load import find_runbook
 from remediate.service.contexts import Contexts
-from remediate.service.project import Project
+from remediate.service.project import Project, load_extensions
 from remediate.service.ticketing import post_plan
 
 _ENOUGH = 3
@@ -47,6 +47,7 @@ def make_plan(
         Refused: no targets, a target that can't be read, a window that is too short or in a freeze.
         TicketDown, TicketRefused: the ticket can't be read.
     """
+    load_extensions()
     loaded = find_runbook(runbook, project.config.runbooks, project.root)
     inputs = parse_inputs(loaded.runbook, settings)
     if window is not None:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,6 @@ class Project:
         Raises:
             InputError: there is none, or its settings are wrong.
         """
-        load_extensions()
         return cls(load_config(find_project(folder)))
 
     @property
@@ -142,8 +141,15 @@ def _is_local(target: Target) -> bool:
     return target.vars.get("ansible_connection") in ("local", "ansible.builtin.local")
 
 
+@cache
 def load_extensions() -> None:
-    """Import the built-in step types and checks, and those that installed packages bring."""
+    """Import the built-in step types and checks, and those that installed packages bring.
+
+    Called where a plan's steps or checks are built, so that what only reads the journal answers sooner.
+
+    Raises:
+        InputError: one of them can't be loaded.
+    """
     import remediate.authoring  # noqa: F401 - defining a step type registers it
 
     for entry in entry_points(group="remediate.steps"):

@@ -34,7 +34,7 @@ from remediate.service.contexts import Contexts, all_hosts
 from remediate.service.folders import private
 from remediate.service.planning import read_plan
 from remediate.service.port import AdapterPort
-from remediate.service.project import Project
+from remediate.service.project import Project, load_extensions
 from remediate.service.runs import plan_of
 from remediate.service.ticketing import beginning, make_outbox, write_private
 
@@ -176,6 +176,7 @@ class _Execution:
 
     @contextlib.contextmanager
     def _port(self) -> Iterator[AdapterPort]:
+        load_extensions()
         limits = self._project.config.limits
         with ClientPool() as clients:
             contexts = Contexts(

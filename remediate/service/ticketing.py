@@ -167,6 +167,9 @@ def post_plan(project: Project, plan: Plan) -> None:
 
 def plan_files(plan: Plan, folder: Path) -> tuple[Path, ...]:
     """The plan as a page to read and as the bytes to sign."""
+    from remediate.service.project import load_extensions
+
+    load_extensions()
     page, data = folder / f"{plan.id}.html", folder / f"{plan.id}.plan.json"
     write_private(page, render(plan_document(plan), "html").encode())
     write_private(data, plan.data)
