@@ -1,4 +1,4 @@
-"""The lab's hosts: a load balancer, a web tier, and as many more as one wants to measure with."""
+"""The lab's hosts: a load balancer, a web tier, routers, and as many more as one wants to measure with."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from remediate.lab import ca, cgroups, image, keys, network, pool
+from remediate.lab import ca, cgroups, image, keys, network, pool, router_net
 from remediate.lab.interface import Item, Progress
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
 from remediate.lab.machine import Machine
-from remediate.lab.roster import DEFAULT, MOST, Host, Role, by_name, roster
+from remediate.lab.roster import DEFAULT, Host, Role, by_name, everyone, roster
+from remediate.lab.router_net import Wire
+from remediate.lab.seed import USERS
 
 #: With the kernel's default of 128, half of 50 hosts never come up: each systemd takes several.
 INOTIFY_INSTANCES = 4096
@@ -24,9 +26,13 @@ INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 #: Set-up is mostly waiting for ip, mount and nspawn; more than this only makes the kernel's locks busy.
 AT_ONCE = 12
 BOOT_SECONDS = 120.0
-USER = "ops"
 
 T = TypeVar("T")
+
+
+def login(host: Host) -> str:
+    """Whose place a host is."""
+    return USERS.get(host.role, ("ops",))[0]
 
 
 def _silent(_line: str) -> None:
@@ -40,10 +46,12 @@ class Hosts:
     Args:
         layout: which lab.
         total: how many hosts ``up`` starts; see ``roster`` for which.
+        routers: how many routers there are besides; 4 are two sites with a primary and a backup link.
     """
 
     layout: Layout = MAIN
     total: int = DEFAULT
+    routers: int = 0
     name: str = "hosts"
 
     def packages(self) -> tuple[str, ...]:
@@ -53,7 +61,7 @@ class Hosts:
     def up(self, progress: Progress) -> None:
         """Start all hosts that don't run, and wait until each answers SSH."""
         with self._locked(progress):
-            wanted = [self.machine(host.name) for host in roster(self.total)]
+            wanted = [self.machine(host.name) for host in self._wanted()]
             if all(machine.on() for machine in wanted) and all(_in_parallel(Machine.answers, wanted)):
                 return
             self._prepare(progress)
@@ -61,9 +69,8 @@ class Hosts:
             hosts = self._neighbours()
             off = [machine for machine in wanted if not machine.on()]
             progress(f"starting {len(off)} hosts")
+            self._plug(wanted)
             _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
-            # One that has power may have lost its cable.
-            _in_parallel(lambda machine: network.plug(self.layout, machine.host), wanted)
             self._wait(wanted)
 
     def _prepare(self, progress: Progress) -> None:
@@ -71,13 +78,19 @@ class Hosts:
         if int(INOTIFY.read_text()) < INOTIFY_INSTANCES:
             INOTIFY.write_text(str(INOTIFY_INSTANCES))
         progress("making keys and certificates")
-        keys.ensure(self.layout, roster(self.total))
+        keys.ensure(self.layout, self._wanted())
         ca.ensure(self.layout.ca)
         network.bridge_up(self.layout)
 
+    def _plug(self, machines: list[Machine]) -> None:
+        """Plug all cables in, also of hosts that have power and lost theirs."""
+        _in_parallel(lambda machine: network.plug(self.layout, machine.host), machines)
+        if any(host.routes for host in self._neighbours()):
+            router_net.up(self.layout, tuple(machine.host for machine in machines))
+
     def _layers(self, progress: Progress) -> dict[Role, tuple[Path, ...]]:
-        roles: tuple[Role, ...] = ("web", "lb")
-        return {role: image.layers(role, self.layout.cache, progress) for role in roles}
+        roles: set[Role] = {host.role for host in self._neighbours()}
+        return {role: image.layers(role, self.layout.cache, progress) for role in sorted(roles)}
 
     def _wait(self, machines: list[Machine]) -> None:
         """Wait until all answer, and until the load balancer has noticed it."""
@@ -93,6 +106,7 @@ class Hosts:
         with self._locked(_silent):
             _in_parallel(Machine.remove, [self.machine(name) for name in self._found()])
             image.sweep(self.layout.cache, _silent)
+            router_net.down(self.layout)
             network.bridge_down(self.layout)
             cgroups.remove(self.layout.prefix)
 
@@ -104,6 +118,7 @@ class Hosts:
             layers = self._layers(progress)
             hosts = self._neighbours()
             machines = [self.machine(name) for name in chosen]
+            self._plug(machines)
             _in_parallel(lambda machine: machine.reset(layers[machine.host.role], hosts), machines)
             self._wait(machines)
 
@@ -134,19 +149,36 @@ class Hosts:
         """Plug a host's cable in again."""
         network.set_cable(self.layout, name, up=True)
 
+    def cut_wire(self, wire: Wire, *, silent: bool = False) -> None:
+        """Cut a link between routers: both ends lose their carrier, or if ``silent`` only hear no more."""
+        router_net.set_wire(self.layout, wire, up=False, silent=silent)
+
+    def mend_wire(self, wire: Wire) -> None:
+        """Mend a link, however it was cut."""
+        router_net.set_wire(self.layout, wire, up=True)
+
     def power_off(self, name: str) -> None:
         """Cut a host's power; its disk stays. Its address then refuses connections."""
-        self.machine(name).power_off()
+        machine = self.machine(name)
+        # Its network is part of this machine's kernel, which would go on forwarding.
+        router_net.set_host(self.layout, machine.host, up=False)
+        machine.power_off()
 
     def power_on(self, name: str) -> None:
         """Start a host with the disk that it has, and wait until it answers SSH."""
         with self._locked(_silent):
             machine = self.machine(name)
+            self._plug([machine])
             machine.power_on(self._layers(_silent)[machine.host.role], self._neighbours())
             self._wait([machine])
 
-    def ssh(self, name: str) -> list[str]:
-        """The ssh command for user ``ops`` on a host; append the remote command as one string."""
+    def ssh(self, name: str, user: str = "") -> list[str]:
+        """The ssh command for a host; append the remote command as one string.
+
+        Args:
+            name: the host.
+            user: default ``ops``; on routers ``admin`` (whose shell is vtysh), or ``netops`` without that.
+        """
         options = {
             "IdentityFile": self.layout.ssh_key,
             "IdentitiesOnly": "yes",
@@ -158,35 +190,41 @@ class Hosts:
             "LogLevel": "ERROR",
         }
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        machine = self.machine(name)
         # No configuration of the user's own may change what is tested.
-        return ["ssh", "-F", "/dev/null", *words, f"{USER}@{self.machine(name).address}"]
+        return ["ssh", "-F", "/dev/null", *words, f"{user or login(machine.host)}@{machine.address}"]
 
     def exec(
-        self, name: str, argv: Iterable[str], timeout: float = 30, stdin: str = ""
+        self, name: str, argv: Iterable[str], timeout: float = 30, stdin: str = "", user: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``argv`` on a host over SSH as ``ops``; its exit code never raises, but the deadline does.
+        """Run ``argv`` on a host over SSH; its exit code never raises, but the deadline does.
 
         Args:
             name: the host.
             argv: the command; begin with ``sudo`` for root.
             timeout: seconds, after which ``subprocess.TimeoutExpired`` is raised.
             stdin: fed to the command.
+            user: as for ``ssh``.
         """
-        command = [*self.ssh(name), shlex.join(argv)]
+        command = [*self.ssh(name, user), shlex.join(argv)]
         return subprocess.run(
             command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
         )
 
+    def _wanted(self) -> tuple[Host, ...]:
+        """The hosts that ``up`` starts."""
+        return roster(self.total, self.routers)
+
     def _neighbours(self) -> tuple[Host, ...]:
         """The hosts that know each other by name: those to start and those that are there."""
-        named = {host.name for host in roster(self.total)} | set(self._found())
+        named = {host.name for host in self._wanted()} | set(self._found())
         return tuple(sorted((by_name(name) for name in named), key=lambda host: host.number))
 
     def _found(self) -> tuple[str, ...]:
         """Every host of this lab that left any trace: a disk, a control group, a cable or a namespace."""
         disks = [path.parent.name for path in self.layout.hosts.glob("*/*") if path.name != keys.FOLDER]
         traces = {*disks, *cgroups.children(self.layout.prefix), *network.plugged(self.layout)}
-        known = sorted(roster(MOST), key=lambda host: host.number)
+        known = sorted(everyone(), key=lambda host: host.number)
         return tuple(host.name for host in known if host.name in traces)
 
     def _locked(self, progress: Progress) -> AbstractContextManager[None]:

@@ -1,6 +1,6 @@
 """The hosts' root file systems: layers that are built once and cached.
 
-``base`` is the distribution, ``common`` what every lab host has, ``web`` and ``lb`` the roles. A layer is
+``base`` is the distribution, ``common`` what every lab host has; on top is one for each role. A layer is
 the upper directory of an overlay over those below it, named by a digest of its recipe; so a change in a
 role's files builds that role again, in seconds, and not the distribution.
 """
@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
-from remediate.lab import cgroups, debs
+from remediate.lab import cgroups, debs, router_image
 from remediate.lab.command import run
 from remediate.lab.data import FILES, digest, write
 from remediate.lab.distro import distro, sources
 from remediate.lab.interface import Progress
 from remediate.lab.locks import locked
+from remediate.lab.root import Root, apt_settings
 from remediate.lab.roster import Role
 
 #: What every host has installed.
@@ -51,36 +53,12 @@ _REFUSE_START = "#!/bin/sh\nexit 101\n"
 
 
 @dataclass(frozen=True, slots=True)
-class _Root:
-    """A root file system in the making."""
-
-    path: Path
-    groups: tuple[Path, ...]
-
-    def run(self, *argv: str, check: bool = True) -> None:
-        """Run a command inside, with nothing of this machine's environment."""
-        clean = ("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive")
-        run(*cgroups.inside(self.groups), "chroot", self.path, *clean, "LC_ALL=C.UTF-8", *argv, check=check)
-
-    def copy(self, source: Path) -> None:
-        """Copy a tree of data files over it, with modes that don't depend on the clone's umask."""
-        for path in sorted(source.rglob("*")):
-            target = self.path / path.relative_to(source)
-            if path.is_dir() and not target.exists():
-                target.mkdir()
-                target.chmod(0o755)
-            elif not path.is_dir():
-                shutil.copyfile(path, target)
-                target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-
-
-@dataclass(frozen=True, slots=True)
 class _Recipe:
     """How to make one layer; ``key`` changes whenever the result would."""
 
     name: str
     key: str
-    build: Callable[[_Root], None]
+    build: Callable[[Root], None]
 
 
 def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
@@ -160,7 +138,7 @@ def _base(cache: Path, progress: Progress) -> Path:
             "--variant=minbase",
             f"--include={','.join(PACKAGES)}",
             *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "locale", "info")),
-            *(f"--aptopt={line}" for line in _proxies()),
+            *(f"--aptopt={line}" for line in apt_settings()),
             system.codename,
             work / "upper",
             *files,
@@ -168,12 +146,6 @@ def _base(cache: Path, progress: Progress) -> Path:
         )
         (work / "upper").rename(done)
     return done
-
-
-def _proxies() -> list[str]:
-    """The machine's apt proxies: mmdebstrap takes the sources it is given, but not apt's settings."""
-    dump = run("apt-config", "dump", "Acquire")
-    return [line for line in dump.splitlines() if "::proxy" in line.split(" ")[0].lower()]
 
 
 def _layer(cache: Path, below: tuple[Path, ...], recipe: _Recipe, progress: Progress) -> Path:
@@ -190,7 +162,7 @@ def _layer(cache: Path, below: tuple[Path, ...], recipe: _Recipe, progress: Prog
         mount_overlay(below, work / "upper", work / "work", work / "root")
         try:
             policy = write(work / "root/usr/sbin/policy-rc.d", _REFUSE_START, 0o755)
-            recipe.build(_Root(work / "root", cgroups.create(_group(cache))))
+            recipe.build(Root(work / "root", cgroups.create(_group(cache))))
             policy.unlink()
         finally:
             run("umount", work / "root")
@@ -222,7 +194,7 @@ def _common() -> _Recipe:
     )
 
 
-def _make_common(root: _Root) -> None:
+def _make_common(root: Root) -> None:
     for left in (root.path / "etc/ssh").glob("ssh_host_*"):
         left.unlink()
     apt = root.path / "etc/apt"
@@ -242,11 +214,25 @@ def _make_common(root: _Root) -> None:
 
 
 def _role(role: Role) -> _Recipe:
-    make = {"web": _make_web, "lb": _make_lb}[role]
-    return _Recipe(role, digest(FILES / role, Path(__file__)), make)
+    """What ``role`` needs over the common layer."""
+    match role:
+        case "web":
+            make, module = _make_web, __file__
+        case "lb":
+            make, module = _make_lb, __file__
+        case "frr":
+            make, module = router_image.make_frr, router_image.__file__
+        case "bird":
+            make, module = router_image.make_bird, router_image.__file__
+        case "desk":
+            make, module = router_image.make_desk, router_image.__file__
+        case _:
+            assert_never(role)
+    files = (FILES / role,) if (FILES / role).exists() else ()
+    return _Recipe(role, digest(*files, Path(module)), make)
 
 
-def _make_web(root: _Root) -> None:
+def _make_web(root: Root) -> None:
     root.copy(FILES / "web")
     enabled = root.path / "etc/nginx/sites-enabled"
     (enabled / "default").unlink()
@@ -255,6 +241,6 @@ def _make_web(root: _Root) -> None:
     root.run("systemctl", "enable", "nginx.service")
 
 
-def _make_lb(root: _Root) -> None:
+def _make_lb(root: Root) -> None:
     # The configuration names the pool's servers, so each lab writes its own.
     root.run("systemctl", "enable", "haproxy.service")

@@ -8,19 +8,33 @@ from pathlib import Path
 from remediate.lab.data import write
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.network import address
-from remediate.lab.roster import DEFAULT, roster
+from remediate.lab.roster import DEFAULT, SITES, Host, roster
+from remediate.lab.router_net import cables, loopback
+
+#: Routers are worked on through their own command line; ``netops`` is who has a shell there. To reach one by
+#: its loopback, over the network that it routes itself, set its ``ansible_host`` to ``{{ inband_host }}``.
+ROUTERS = {
+    "ansible_user": "admin",
+    "ansible_become": False,
+    "ansible_network_os": "frr",
+    "network_platform": "frr",
+    "network_maintenance_user": "netops",
+}
 
 
-def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN) -> Path:
+def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN, routers: int = 0) -> Path:
     """Write ``folder/hosts.yml`` and its group variables for a lab of ``total`` hosts; returns ``folder``.
 
-    Hosts are in groups ``web``, ``lb`` and ``node`` (those beyond the first five).
+    Hosts are in groups ``web``, ``lb`` and ``node`` (those beyond the first five). With ``routers``, these
+    are in ``routers``, those of the two sites also in ``edge``, and who sits behind them in ``desk``.
     """
     groups: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
-    for host in roster(total):
-        group = "node" if host.role == "web" and not host.pooled else host.role
+    for host in roster(total, routers):
+        group = "node" if host.role == "web" and not host.pooled else "routers" if host.routes else host.role
         hosts = groups.setdefault(group, {"hosts": {}})["hosts"]
-        hosts[host.name] = {"ansible_host": address(layout, host)}
+        hosts[host.name] = {"ansible_host": address(layout, host), **_own(layout, host, routers)}
+    if routers:
+        groups["edge"] = {"hosts": {name: {} for name in groups["routers"]["hosts"] if name in SITES}}
     everyone = {
         "ansible_user": "ops",
         "ansible_ssh_private_key_file": str(layout.ssh_key),
@@ -32,4 +46,21 @@ def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN) -
     write(folder / "hosts.yml", json.dumps({"all": {"children": groups}}, indent=2) + "\n")
     write(folder / "group_vars/all.yml", json.dumps(everyone, indent=2) + "\n")
     write(folder / "group_vars/web.yml", json.dumps({"lb_host": "lb1", "pool": "web"}, indent=2) + "\n")
+    if routers:
+        write(folder / "group_vars/routers.yml", json.dumps(ROUTERS, indent=2) + "\n")
     return folder
+
+
+def _own(layout: Layout, host: Host, routers: int) -> dict[str, str]:
+    """A host's own variables, besides its address."""
+    if host.role == "bird":
+        return {
+            "inband_host": loopback(layout, host),
+            "network_platform": "bird",
+            "ansible_user": "netops",
+            "ansible_network_os": "bird",
+        }
+    if host.role == "frr":
+        return {"inband_host": loopback(layout, host)}
+    own = cables(layout, host)
+    return {"site_address": own[0].address.partition("/")[0]} if own and routers else {}

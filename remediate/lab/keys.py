@@ -9,6 +9,7 @@ from remediate.lab.data import write
 from remediate.lab.layout import Layout
 from remediate.lab.network import address
 from remediate.lab.roster import Host, by_name
+from remediate.lab.router_net import loopback
 
 HOST_KEY = "ssh_host_ed25519_key"
 #: The part of a host's folder that outlives the host.
@@ -41,5 +42,6 @@ def ensure(layout: Layout, hosts: tuple[Host, ...]) -> None:
     for public in sorted(layout.hosts.glob(f"*/{FOLDER}/{HOST_KEY}.pub")):
         host = by_name(public.parent.parent.name)
         kind, key, *_ = public.read_text().split()
-        lines.append(f"{host.name},{address(layout, host)} {kind} {key}\n")
+        names = [host.name, address(layout, host), *([loopback(layout, host)] if host.routes else [])]
+        lines.append(f"{','.join(names)} {kind} {key}\n")
     write(layout.known_hosts, "".join(lines))

@@ -11,7 +11,7 @@ from remediate.lab.hosts import Hosts
 from remediate.lab.interface import HOME, Component, Item, Progress
 from remediate.lab.locks import locked
 from remediate.lab.people import People
-from remediate.lab.roster import DEFAULT
+from remediate.lab.roster import DEFAULT, ROUTERS
 from remediate.lab.rt import RequestTracker
 
 LOCK = HOME / "lab.lock"
@@ -19,7 +19,7 @@ LOCK = HOME / "lab.lock"
 
 def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
     """Every part of the lab, in the order in which they start; ``hosts`` is how many hosts there are."""
-    return (Hosts(total=hosts), RequestTracker(), People())
+    return (Hosts(total=hosts, routers=ROUTERS), RequestTracker(), People())
 
 
 def up(progress: Progress, hosts: int = DEFAULT) -> None:

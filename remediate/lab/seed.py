@@ -6,12 +6,15 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from remediate.lab import ca
+from remediate.lab import ca, router_config
 from remediate.lab.data import FILES, write
 from remediate.lab.keys import HOST_KEY, host_key
 from remediate.lab.layout import Layout
 from remediate.lab.network import address
 from remediate.lab.roster import Host
+
+#: Who may log in, where it isn't ``ops``; the first is whose place it is.
+USERS: dict[str, tuple[str, ...]] = {"frr": ("admin", "netops"), "bird": ("netops",)}
 
 LEGACY_BEFORE = "legacy_checkout = off"
 LEGACY_AFTER = "legacy_checkout = on"
@@ -50,9 +53,14 @@ def _files(layout: Layout, host: Host, neighbours: tuple[Host, ...]) -> dict[str
         "etc/machine-id": (f"{_machine_id(layout, host)}\n", 0o444),
         f"etc/ssh/{HOST_KEY}": (key.read_text(), 0o600),
         f"etc/ssh/{HOST_KEY}.pub": (key.with_name(f"{HOST_KEY}.pub").read_text(), 0o644),
-        "etc/ssh/authorized_keys/ops": (layout.ssh_key.with_suffix(".pub").read_text(), 0o644),
         "etc/ssl/lab-ca.pem": (ca.ensure(layout.ca).read_text(), 0o644),
     }
+    for user in USERS.get(host.role, ("ops",)):
+        files[f"etc/ssh/authorized_keys/{user}"] = (layout.ssh_key.with_suffix(".pub").read_text(), 0o644)
+    if host.role == "frr":
+        files["etc/frr/frr.conf"] = (router_config.frr(layout, host), 0o640)
+    if host.role == "bird":
+        files["etc/bird/bird.conf"] = (router_config.bird(layout, host), 0o640)
     if host.role == "web":
         certificate, secret = ca.issue(layout.ca, host.name, address(layout, host))
         files["etc/nginx/tls/shop.crt"] = (certificate, 0o644)

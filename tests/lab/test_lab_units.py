@@ -25,7 +25,7 @@ from remediate.lab.inventory import write_inventory
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
 from remediate.lab.network import address
-from remediate.lab.roster import MOST, roster
+from remediate.lab.roster import MOST, MOST_ROUTERS, ROUTERS, everyone, roster
 
 ROOT = Path(remediate.__file__).parent.parent
 
@@ -43,11 +43,12 @@ def test_the_roster_has_fixed_and_distinct_names_and_addresses() -> None:
         ("web3", "10.213.77.13"),
         ("web4", "10.213.77.14"),
     ]
-    everyone = roster(MOST)
-    assert len({host.name for host in everyone}) == len({host.number for host in everyone}) == MOST
-    assert max(host.number for host in everyone) < 255
-    assert everyone[5].name == "node01"
-    assert [host.name for host in everyone if host.legacy] == ["web3"]
+    assert [host.name for host in roster(2, 4)] == ["lb1", "web1", "desk1", "ra1", "rb1", "ra2", "rb2"]
+    hosts = everyone()
+    assert len({host.name for host in hosts}) == len({host.number for host in hosts}) == len(hosts)
+    assert max(host.number for host in hosts) < 255
+    assert roster(MOST)[5].name == "node01"
+    assert [host.name for host in hosts if host.legacy] == ["web3"]
 
 
 @pytest.mark.parametrize("total", [-1, 0, 1, MOST + 1])
@@ -56,16 +57,22 @@ def test_a_lab_of_an_impossible_size_is_refused(total: int) -> None:
         roster(total)
 
 
+@pytest.mark.parametrize("routers", [-1, MOST_ROUTERS + 1])
+def test_an_impossible_number_of_routers_is_refused(routers: int) -> None:
+    with pytest.raises(InputError):
+        roster(5, routers)
+
+
 def test_every_link_name_fits_the_kernel() -> None:
-    assert all(len(Layout(prefix="x" * 7).link(host.name)) <= 15 for host in roster(MOST))
+    assert all(len(Layout(prefix="x" * 7).link(host.name)) <= 15 for host in everyone())
     with pytest.raises(ValueError, match="longer than 7"):
         Layout(prefix="x" * 8)
 
 
 def test_the_committed_inventory_says_what_the_roster_says(tmp_path: Path) -> None:
-    written = write_inventory(tmp_path)
+    written = write_inventory(tmp_path, routers=ROUTERS)
     committed = ROOT / "inventories" / "lab"
-    for name in ("hosts.yml", "group_vars/all.yml", "group_vars/web.yml"):
+    for name in ("hosts.yml", "group_vars/all.yml", "group_vars/web.yml", "group_vars/routers.yml"):
         assert yaml.safe_load((committed / name).read_text()) == yaml.safe_load((written / name).read_text())
 
 
