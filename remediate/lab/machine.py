@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -60,9 +61,21 @@ class Machine:
         if not made_over.exists() or made_over.read_text() != wanted:
             self._discard()
             write(made_over, wanted)
+        self.take_next_disk()
         if not upper.exists():
             seed(self.layout, self.host, neighbours, upper)
-        work, root = self.folder / "work", self.folder / "root"
+        self._boot(layers)
+
+    def boot(self) -> None:
+        """Start it with the disk it has, over the layers that this was written over."""
+        if self.on():
+            return
+        self._clear()
+        names = (self.folder / "layers").read_text().split()
+        self._boot(tuple(self.layout.cache / name for name in names))
+
+    def _boot(self, layers: tuple[Path, ...]) -> None:
+        upper, work, root = (self.folder / name for name in ("upper", "work", "root"))
         for folder in (work, root):
             folder.mkdir(exist_ok=True)
         mount_overlay(layers, upper, work, root)
@@ -109,6 +122,33 @@ class Machine:
         cgroups.kill(self.group)
         self._clear()
 
+    def take_next_disk(self) -> None:
+        """Put ``upper.next``, a whole disk that waits beside this one, in its place; the power must be off.
+
+        Killed at any point, it goes on from there when it is called again.
+        """
+        following, upper, gone = (self.folder / name for name in ("upper.next", "upper", "upper.gone"))
+        if not following.exists():
+            return
+        if upper.exists():
+            if gone.exists():
+                shutil.rmtree(gone)
+            upper.rename(gone)
+        # What the kernel keeps here belongs to the old disk.
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        following.rename(upper)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def signal_init(self, number: int) -> None:
+        """Send a signal to the host's own first process: systemd takes some as commands."""
+        for pid in cgroups.processes(f"{self.group}/host"):
+            with suppress(OSError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                seen_inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+                # Outside and inside: nspawn itself has one number only.
+                if len(seen_inside) > 2 and seen_inside[-1] == "1":
+                    os.kill(pid, number)
+
     def _clear(self) -> None:
         """Remove the mount and the control group of a host without power."""
         root = self.folder / "root"
@@ -123,7 +163,7 @@ class Machine:
     def _discard(self) -> None:
         """Throw the disk away: at once, so that half of one is never taken for a disk."""
         gone = self.folder / "upper.gone"
-        for name in ("upper.gone", "upper", "upper.part", "work", "root"):
+        for name in ("upper.gone", "upper", "upper.part", "upper.next", "upper.next.part", "work", "root", "snapshots"):
             folder = self.folder / name
             if name == "upper" and folder.exists():
                 folder = folder.rename(gone)
