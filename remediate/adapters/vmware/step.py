@@ -1,0 +1,74 @@
+"""What the steps of this folder share: facts, the read of many machines, quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from remediate.adapters.vmware.access import instance_uuid
+from remediate.adapters.vmware.client import connect
+from remediate.adapters.vmware.values import End, Ended, Machine
+from remediate.errors import StepFailed
+from remediate.model.base import State
+from remediate.model.step import Context, Result, Status
+
+POWER = "vm:power"
+HARDWARE = "vm:hardware"
+
+_STATUS = {End.DONE: Status.OK, End.FAILED: Status.FAILED, End.DOUBT: Status.IN_DOUBT}
+
+
+def read(context: Context) -> Machine:
+    """The target's machine as it is now.
+
+    Raises:
+        StepFailed: it can't be read, or there is not exactly one.
+    """
+    from remediate.adapters.vmware import collect
+
+    return collect.machine(connect(context), instance_uuid(context.target))
+
+
+def read_many(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:
+    """By target name, the machines of one vCenter in one read."""
+    from remediate.adapters.vmware import collect
+
+    found: dict[str, Machine | StepFailed] = {}
+    uuids: dict[str, str] = {}
+    for context in contexts:
+        try:
+            uuids[context.target.name] = instance_uuid(context.target)
+        except StepFailed as error:
+            found[context.target.name] = error
+    if uuids:
+        seen = collect.machines(connect(contexts[0]), list(uuids.values()))
+        found |= {name: seen[uuid] for name, uuid in uuids.items()}
+    return found
+
+
+def facts(machine: Machine) -> State:
+    """What the steps of this folder change and protect; nothing volatile."""
+    return {POWER: machine.power.value, HARDWARE: machine.hardware}
+
+
+def planning(context: Context) -> bool:
+    """Whether a plan is being made. What speaks against a step must refuse the plan; later on, it must not
+    keep a target from being read: so then it is told by the step's `apply`."""
+    return context.token.run.startswith("plan-")
+
+
+def quiet(context: Context) -> bool:
+    """Whether no task is at work on the machine."""
+    from remediate.adapters.vmware import tasks
+
+    return not tasks.at_work(connect(context), read(context).tasks)
+
+
+def failed(error: StepFailed) -> Result:
+    """The result of a target for which nothing was done."""
+    advice = f" ({error.advice})" if error.advice else ""
+    return Result(status=Status.FAILED, changed=False, summary=f"{error.problem}{advice}")
+
+
+def not_done(ended: Ended, what: str) -> Result:
+    """The result of a task that did not succeed."""
+    return Result(status=_STATUS[ended.end], summary=f"{what}: {ended.words}")
