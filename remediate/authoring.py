@@ -17,6 +17,9 @@ from remediate.adapters.hosts.file import File
 from remediate.adapters.hosts.package import Package
 from remediate.adapters.hosts.pool import PoolMember
 from remediate.adapters.hosts.service import Service
+from remediate.adapters.vmware.power import VmPower
+from remediate.adapters.vmware.reconfigure import VmReconfigure
+from remediate.adapters.vmware.snapshot import VmSnapshot
 from remediate.model.inputs import AbsolutePath, DebianPackage, DebianVersion, ProjectPath, UnitName
 from remediate.model.runbook import Risk, RiskLevel, Runbook, Scope, Symptom, Waves
 from remediate.model.step import Check, Estimate, Step
@@ -51,6 +54,9 @@ __all__ = [
     "Tcp",
     "UnitName",
     "Verify",
+    "VmPower",
+    "VmReconfigure",
+    "VmSnapshot",
     "Watch",
     "Waves",
 ]

@@ -118,4 +118,4 @@ def _wait_for_guests(contexts: Sequence[Context], deadline: float) -> dict[str, 
 
 
 def _answers(machine: Machine | StepFailed) -> bool:
-    return isinstance(machine, Machine) and machine.tools and bool(machine.hostname or machine.address)
+    return isinstance(machine, Machine) and machine.answers

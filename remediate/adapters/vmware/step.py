@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from remediate.adapters.vmware.access import instance_uuid
 from remediate.adapters.vmware.client import connect
+from remediate.adapters.vmware.errors import Rejected
 from remediate.adapters.vmware.values import End, Ended, Machine
-from remediate.errors import StepFailed
+from remediate.errors import InDoubt, StepFailed
 from remediate.model.base import State
 from remediate.model.step import Context, Result, Status
 
@@ -61,6 +64,28 @@ def quiet(context: Context) -> bool:
     from remediate.adapters.vmware import tasks
 
     return not tasks.at_work(connect(context), read(context).tasks)
+
+
+def run_task(context: Context, machine: Machine, method: str, **arguments: Any) -> None:
+    """Start one task of this machine, and wait until it has succeeded.
+
+    Raises:
+        StepFailed: it failed, or nothing was sent.
+        InDoubt: nobody knows whether it was begun, or it goes on.
+    """
+    from pyVmomi import vim
+
+    from remediate.adapters.vmware.tasks import Job, perform
+
+    vcenter = connect(context)
+    there = vcenter.reference(vim.VirtualMachine, machine.moref)
+    job = Job(machine.name, partial(getattr(there, method), **arguments))
+    ended = perform(vcenter, [job], context.timeout)[machine.name]
+    words = f"{machine.name}: {method.removesuffix('_Task')}: {ended.words}"
+    if ended.end is End.FAILED:
+        raise Rejected(words, fault=ended.fault)
+    if ended.end is End.DOUBT:
+        raise InDoubt(words)
 
 
 def failed(error: StepFailed) -> Result:

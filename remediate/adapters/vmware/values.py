@@ -81,6 +81,11 @@ class Machine:
     template: bool
 
     @property
+    def answers(self) -> bool:
+        """Whether the guest is up, as its Tools tell."""
+        return self.tools and bool(self.hostname or self.address)
+
+    @property
     def depth(self) -> int:
         """Length of the chain that the machine runs on."""
         return next((s.depth for s in self.snapshots if s.moref == self.current), 0)
