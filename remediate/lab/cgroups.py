@@ -101,9 +101,9 @@ def frozen(group: str) -> Iterator[None]:
 
 def thaw(group: str) -> None:
     """Let ``group`` go on, whoever has frozen it; nothing happens if nobody has."""
-    for mount in hierarchies():
-        with suppress(FileNotFoundError):
-            (mount / group / "cgroup.freeze").write_text("0")
+    for switch in [mount / group / "cgroup.freeze" for mount in hierarchies()]:
+        if switch.exists():
+            switch.write_text("0")
 
 
 def remove(group: str) -> None:

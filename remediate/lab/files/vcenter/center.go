@@ -121,6 +121,10 @@ func (c *center) create(
 		return nil, err
 	}
 	plain := c.registry().Get(done.Result.(types.ManagedObjectReference)).(*simulator.VirtualMachine)
+	// Required by the schema, and left empty by the simulator: pyvmomi can't read that.
+	plain.Runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+	plain.Runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+	plain.Summary.Runtime = plain.Runtime
 	made := &machine{VirtualMachine: plain, center: c, spec: spec}
 	c.registry().Put(made)
 	return made, nil

@@ -18,6 +18,12 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
+// unsetProperty is vCenter's answer to the reading of a property that has no value, such as the snapshot of a machine
+// that has none; the simulator answers to another question, and pyvmomi fails.
+const unsetProperty = `<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>` +
+	`<FetchResponse xmlns="urn:vim25"></FetchResponse></soapenv:Body></soapenv:Envelope>`
+
 // Stages of a call at which a rule can act.
 const (
 	stageRequest = "request" // before it is carried out: the connection is cut, or the session ended
@@ -164,6 +170,10 @@ func (c *center) faulty(next http.Handler) http.Handler {
 		if strings.HasPrefix(call.Name, "RefreshDatastore") {
 			c.refreshDatastore() // the simulator has just put in numbers of its own
 		}
+		said := reply.Body.Bytes()
+		if call.Name == "Fetch" && bytes.Contains(said, []byte("<RetrievePropertiesExResponse")) {
+			said = []byte(unsetProperty)
+		}
 		after := c.rules.take(stageReply, call.Name, vm)
 		time.Sleep(after.delay())
 		if after.cuts() {
@@ -173,7 +183,7 @@ func (c *center) faulty(next http.Handler) http.Handler {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(reply.Code)
-		if _, err := w.Write(reply.Body.Bytes()); err != nil {
+		if _, err := w.Write(said); err != nil {
 			log.Printf("reply to %s: %v", call.Name, err)
 		}
 	})
