@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from remediate.adapters.vmware.access import access
+from remediate.adapters.vmware.access import Access, access
 from remediate.adapters.vmware.errors import Unreachable
 from remediate.errors import InputError
-from remediate.model.step import Context
+from remediate.model.step import Clients, Context, Secrets
 
 if TYPE_CHECKING:
     from remediate.adapters.vmware.session import VCenter
@@ -22,18 +22,21 @@ def connect(context: Context) -> VCenter:
         StepFailed: it can't be reached, did not prove who it is, refused the login, or the target's variables
             don't say which one it is; nothing was done.
     """
-    from remediate.adapters.vmware.session import VCenter
+    return session(access(context.target), context.clients, context.secrets)
 
-    way = access(context.target)
+
+def session(way: Access, clients: Clients, secrets: Secrets) -> VCenter:
+    """The session of this vCenter, opened now if there is none; errors as those of `connect`."""
+    from remediate.adapters.vmware.session import VCenter
 
     def open_() -> VCenter:
         try:
-            return VCenter(way, context.secrets.resolve(way.password))
+            return VCenter(way, secrets.resolve(way.password))
         except InputError as error:
             # In the middle of a run that is no question for a user any more: nothing was done.
             raise Unreachable(error.problem, error.advice) from None
 
-    return context.clients.get(way.key, open_, VCenter.close)
+    return clients.get(way.key, open_, VCenter.close)
 
 
 def by_vcenter(contexts: Sequence[Context]) -> list[list[Context]]:

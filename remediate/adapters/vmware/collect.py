@@ -150,7 +150,7 @@ def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine
         hostname=p.get("guest.hostName") or "",
         address=p.get("guest.ipAddress") or "",
         hardware=fingerprint(hardware, p),
-        snapshots=tuple(_flat(tree.rootSnapshotList)) if tree else (),
+        snapshots=snapshots(tree),
         current=tree.currentSnapshot._moId if tree and tree.currentSnapshot else "",
         consolidation=bool(p.get("runtime.consolidationNeeded")),
         disabled=tuple(p.get("disabledMethod") or ()),
@@ -164,8 +164,12 @@ def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine
     )
 
 
+def snapshots(info: Any) -> tuple[Snapshot, ...]:
+    """All of a machine's ``snapshot`` property, each before its children; none where it is not set."""
+    return tuple(_flat(info.rootSnapshotList)) if info else ()
+
+
 def _flat(tree: Iterable[Any], depth: int = 1) -> list[Snapshot]:
-    """All snapshots of a tree, each before its children."""
     found: list[Snapshot] = []
     for node in tree:
         found.append(

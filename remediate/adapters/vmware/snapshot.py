@@ -168,11 +168,10 @@ class VmSnapshot(BatchStep):
         from remediate.adapters.vmware.remove import remove
 
         machine = read(context)
-        if not ours(machine, name_for(context.token, context.target.name)):
+        name = name_for(context.token, context.target.name)
+        if not ours(machine, name):
             return Result(changed=False, summary="nothing was kept")
-        return remove(connect(context), {context.target.name: (machine, chosen(context, machine))})[
-            context.target.name
-        ]
+        return remove(connect(context), {name: (machine.moref, chosen(context, machine))})[name]
 
 
 def chosen(context: Context, machine: Machine) -> Snapshot:
