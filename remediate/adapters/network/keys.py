@@ -1,0 +1,3 @@
+"""Keys of facts, one spelling for all steps."""
+
+CONFIG = "config:running"
