@@ -10,6 +10,7 @@ from remediate.lab.layout import MAIN, Layout
 from remediate.lab.network import address
 from remediate.lab.roster import DEFAULT, SITES, Host, roster
 from remediate.lab.router_net import cables, loopback
+from remediate.lab.vcenter import VCenter, instance_uuid
 
 #: Routers are worked on through their own command line; ``netops`` is who has a shell there. To reach one by
 #: its loopback, over the network that it routes itself, set its ``ansible_host`` to ``{{ inband_host }}``.
@@ -26,13 +27,18 @@ def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN, r
     """Write ``folder/hosts.yml`` and its group variables for a lab of ``total`` hosts; returns ``folder``.
 
     Hosts are in groups ``web``, ``lb`` and ``node`` (those beyond the first five). With ``routers``, these
-    are in ``routers``, those of the two sites also in ``edge``, and who sits behind them in ``desk``.
+    are in ``routers``, those of the two sites also in ``edge``, and who sits behind them in ``desk``. Each
+    says which virtual machine it is, and all of them where their vCenter is.
     """
     groups: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
     for host in roster(total, routers):
         group = "node" if host.role == "web" and not host.pooled else "routers" if host.routes else host.role
         hosts = groups.setdefault(group, {"hosts": {}})["hosts"]
-        hosts[host.name] = {"ansible_host": address(layout, host), **_own(layout, host, routers)}
+        hosts[host.name] = {
+            "ansible_host": address(layout, host),
+            "vm_instance_uuid": instance_uuid(layout, host.name),
+            **_own(layout, host, routers),
+        }
     if routers:
         groups["edge"] = {"hosts": {name: {} for name in groups["routers"]["hosts"] if name in SITES}}
     everyone = {
@@ -41,6 +47,7 @@ def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN, r
         "ansible_become": True,
         "ansible_python_interpreter": "/usr/bin/python3",
         "remediate_known_hosts": str(layout.known_hosts),
+        **VCenter(layout).variables(),
     }
     # JSON is YAML: so no YAML library is needed here.
     write(folder / "hosts.yml", json.dumps({"all": {"children": groups}}, indent=2) + "\n")
