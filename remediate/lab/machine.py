@@ -20,6 +20,8 @@ from remediate.lab.roster import Host
 from remediate.lab.seed import seed
 
 SSH_PORT = 22
+#: What there can be of a disk, in the order in which it is thrown away: first what could be taken for one.
+DISK = "upper.next.part upper.next snapshots.gone snapshots upper.gone upper upper.part work root".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +164,10 @@ class Machine:
 
     def _discard(self) -> None:
         """Throw the disk away: at once, so that half of one is never taken for a disk."""
-        gone = self.folder / "upper.gone"
-        for name in ("upper.gone", "upper", "upper.part", "upper.next", "upper.next.part", "work", "root", "snapshots"):
+        for name in DISK:
             folder = self.folder / name
-            if name == "upper" and folder.exists():
-                folder = folder.rename(gone)
+            if name in ("upper", "snapshots") and folder.exists():
+                folder = folder.rename(folder.with_suffix(".gone"))
             if folder.exists():
                 shutil.rmtree(folder)
 

@@ -30,8 +30,10 @@ class Faults:
 
     # The next calls
 
-    def task_fails(self, method: str, fault: str, *, vm: str = "", times: int = 1, late: bool = False) -> None:
-        """Its task ends in ``fault`` (such as ``NoDiskSpace``), without an effect, or, if ``late``, after it."""
+    def task_fails(
+        self, method: str, fault: str, *, vm: str = "", times: int = 1, late: bool = False
+    ) -> None:
+        """Its task ends in ``fault`` (such as ``NoDiskSpace``): without an effect, or if ``late`` after it."""
         self._rule("task", "fault", method, vm, times, fault=fault, late=late)
 
     def task_takes(self, method: str, seconds: float, *, vm: str = "", times: int = 1) -> None:
@@ -63,7 +65,7 @@ class Faults:
         self._rule("request", "expire", method, vm, times)
 
     def calls(self) -> dict[str, int]:
-        """How many calls there were since ``clear``, by method and host: ``{"CreateSnapshot_Task web1": 1}``."""
+        """How many calls there were since ``clear``: ``{"CreateSnapshot_Task web1": 1}``."""
         return cast("dict[str, int]", self._ask({"do": "calls"}).get("calls") or {})
 
     # States
