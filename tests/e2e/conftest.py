@@ -74,9 +74,9 @@ def world(e2e_lab: Hosts, tmp_path: Path) -> Iterator[World]:
 def touching_nothing(world: World) -> Iterator[None]:
     """What happens inside leaves no trace: not on a host, not in the journal, no lock."""
     global _touched  # noqa: PLW0603
-    before = world.fingerprints()
+    before = world.disks()
     yield
-    assert differences(before, world.fingerprints()) == {}
+    assert differences(before, world.disks()) == {}
     assert world.intents() == []
     assert world.locks() == {}
     _touched = False

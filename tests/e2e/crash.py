@@ -108,7 +108,7 @@ def again(world: World) -> Done:
 
 
 #: How far a run has come when it is killed, in percent.
-MOMENTS = range(0, 101, 2) if FULL else (0, 20, 40, 60, 80, 100)
+MOMENTS = range(0, 101, 2) if FULL else (0, 25, 50, 75, 100)
 
 
 @dataclass

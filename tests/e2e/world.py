@@ -443,6 +443,12 @@ class World:
         layers = [self.lab.layout.cache / name for name in (folder / "layers").read_text().split()]
         return dict(changed_files(folder / "upper", layers))
 
+    def disks(self) -> dict[str, object]:
+        """What was written to any host, and the load balancer's pool: enough to see the least effect, and
+        quickly read."""
+        found = {f"{host} {k}": v for host in (*WEB, "lb1") for k, v in self.disk_facts(host).items()}
+        return found | self._settled_pool()
+
     def fingerprints(self, hosts: Iterable[str] = (*WEB, "lb1")) -> dict[str, object]:
         """Of all hosts, and the load balancer's pool."""
         names = list(hosts)
