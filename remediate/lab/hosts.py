@@ -72,6 +72,7 @@ class Hosts:
             self._plug(wanted)
             _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
             self._wait(wanted)
+            router_net.settle(self.layout, self._wanted())
 
     def _prepare(self, progress: Progress) -> None:
         """What all hosts share."""
@@ -113,7 +114,8 @@ class Hosts:
     def reset(self, progress: Progress, names: Iterable[str] = ()) -> None:
         """Return the hosts called ``names``, or all, to the state after the first ``up``: about a second."""
         with self._locked(progress):
-            chosen = tuple(names) or self._found()
+            some = tuple(names)
+            chosen = some or self._found()
             self._prepare(progress)
             layers = self._layers(progress)
             hosts = self._neighbours()
@@ -121,6 +123,8 @@ class Hosts:
             self._plug(machines)
             _in_parallel(lambda machine: machine.reset(layers[machine.host.role], hosts), machines)
             self._wait(machines)
+            if not some:
+                router_net.settle(self.layout, hosts)
 
     def status(self) -> tuple[Item, ...]:
         """One line per host that is there or that ``up`` would start."""

@@ -9,6 +9,8 @@ from remediate.lab.router_net import COST, Cable
 
 #: A router says hello every second, and is given up after three of silence; a lost carrier is seen at once.
 HELLO, DEAD = 1, 3
+#: Seconds. A packet that is lost while two routers get to know each other would cost the usual five.
+RETRANSMIT = 1
 
 _PURPOSE = {
     "site-a": "LAN of site A",
@@ -60,6 +62,7 @@ def _interface(cable: Cable) -> list[str]:
         f" ip ospf hello-interval {HELLO}",
         # Two routers each: without an election of a designated one, neighbours are full seconds earlier.
         " ip ospf network point-to-point",
+        f" ip ospf retransmit-interval {RETRANSMIT}",
         "exit",
         "!",
     ]
@@ -67,9 +70,11 @@ def _interface(cable: Cable) -> list[str]:
 
 def bird(layout: Layout, host: Host) -> str:
     """The content of ``/etc/bird/bird.conf``."""
+    # BIRD refuses to send again after a single second.
+    timers = f"hello {HELLO}; dead {DEAD}; retransmit {RETRANSMIT + 1};"
     links = "".join(
         f'        interface "{cable.interface}" {{\n'
-        f"            type ptp; cost {COST[cable.wire]}; hello {HELLO}; dead {DEAD};\n"
+        f"            type ptp; cost {COST[cable.wire]}; {timers}\n"
         "        };\n"
         for cable in router_net.cables(layout, host)
     )

@@ -19,6 +19,7 @@ The wires are bridges in a namespace of their own, so that cutting one takes the
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -175,6 +176,30 @@ def _machine_up(layout: Layout) -> None:
             "dev",
             own,
         )
+
+
+def settle(layout: Layout, hosts: tuple[Host, ...], seconds: float = 30) -> None:
+    """Wait until every router between the sites has a route to every other.
+
+    Args:
+        layout: the lab.
+        hosts: all hosts, of which the routers between the sites count.
+        seconds: how long to wait at most.
+    """
+    routers = [host for host in hosts if host.routes and cables(layout, host)]
+    loopbacks = {loopback(layout, host) for host in routers}
+    deadline = time.monotonic() + seconds
+    for host in routers:
+        while missing := loopbacks - {loopback(layout, host)} - _reached(layout, host):
+            if time.monotonic() > deadline:
+                raise LabError(f"{host.name} finds no route to {', '.join(sorted(missing))}")
+            time.sleep(0.05)
+
+
+def _reached(layout: Layout, host: Host) -> set[str]:
+    """Destinations of the routes that the kernel uses for ``host``."""
+    shown = run("ip", "-n", layout.link(host.name), "-json", "route", "show")
+    return {route["dst"] for route in json.loads(shown)}
 
 
 def down(layout: Layout) -> None:
