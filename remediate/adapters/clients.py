@@ -28,9 +28,13 @@ class ClientPool:
     """Open clients by key, for all threads of a run.
 
     Two threads that ask for one key get one client, opened once; different keys open at the same time.
+
+    Args:
+        fence: raises `StaleLease` when this process may change nothing any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fence: Callable[[], None] = lambda: None) -> None:
+        self._fence = fence
         self._guard = threading.Lock()
         self._slots: dict[Key, _Slot] = {}
         self._closed = False
@@ -52,6 +56,10 @@ class ClientPool:
                     raise StepFailed(f"the connection to {' '.join(key)} came too late: the run is over")
             client: T = slot.client
             return client
+
+    def fence(self) -> None:
+        """See `Clients.fence`."""
+        self._fence()
 
     def drop(self, key: Key) -> None:
         """Close and forget a client that turned out broken; an unknown key is fine."""

@@ -36,6 +36,13 @@ class Clients(Protocol):
     def drop(self, key: tuple[str, ...]) -> None:
         """Close and forget a client that turned out broken."""
 
+    def fence(self) -> None:
+        """Asked right before each request that changes something.
+
+        Raises:
+            StaleLease: this process slept for longer than its lease, and another one took its run over.
+        """
+
 
 class Secrets(Protocol):
     """Secret references to values; every value given out is scrubbed from all output afterwards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class _Execution:
         self._folder = project.run_folder(run)
         self._revoked = len(project.journal.revocations(plan.digest))
         self._standing: Standing | None = None
-        self._renewed = project.clock()
+        self._renewed, self._renewing = project.clock(), threading.Lock()
         self._outbox = make_outbox(project, plan, run, screen.progress)
 
     def start(self, found: Standing, file: Path) -> Exit:
@@ -178,7 +179,7 @@ class _Execution:
     def _port(self) -> Iterator[AdapterPort]:
         load_extensions()
         limits = self._project.config.limits
-        with ClientPool() as clients:
+        with ClientPool(self._fence) as clients:
             contexts = Contexts(
                 run=self._run,
                 clients=clients,
@@ -266,10 +267,19 @@ class _Execution:
         self._outbox.wake()
 
     def _heartbeat(self) -> None:
-        now, lease = self._project.clock(), self._project.config.limits.lease
-        if now - self._renewed >= lease / 4:
-            self._renewed = now
-            self._project.journal.renew(self._lease, now, lease)
+        self._renew(4)
+
+    def _fence(self) -> None:
+        """Before anything is changed: whoever slept hears here that the run is another process's now."""
+        self._renew(2)
+
+    def _renew(self, parts: int) -> None:
+        """Go on holding the run, if this part of the lease is over."""
+        with self._renewing:
+            now, lease = self._project.clock(), self._project.config.limits.lease
+            if now - self._renewed >= lease / parts:
+                self._project.journal.renew(self._lease, now, lease)
+                self._renewed = now
 
     def _let_go(self, state: RunState) -> None:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from remediate.errors import Exit, InputError, Refused, Waiting
+from remediate.adapters.hosts.session import Answer, Session
+from remediate.errors import Exit, InputError, Refused, StaleLease, Waiting
+from remediate.journal.sqlite import SqliteJournal
+from remediate.model.event import Body, Event, Intent
 from remediate.service import control
 from remediate.service.planning import History, read_plan
-from remediate.service.running import Screen
+from remediate.service.running import Screen, execute
 from remediate.service.runs import load_run, overview
 from tests.service.world import World
 
@@ -203,3 +208,37 @@ def test_plan_is_read_whole_or_not_at_all(world: World) -> None:
         (world.root / "cut.json").write_bytes(data[:cut])
         with pytest.raises((InputError, Refused), match=r"cut\.json"):
             read_plan(world.root / "cut.json")
+
+
+def test_who_slept_while_another_took_over_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its intent is durable, then it sleeps; when it wakes up, its request is not sent any more."""
+    world.plan()
+    world.approve()
+    project = world.project
+    sent: list[str] = []
+    plain = Session.ask
+
+    def ask(self: Session, op: str, *, effect: bool, **rest: Any) -> Answer:
+        if effect:
+            sent.append(op)
+        return plain(self, op, effect=effect, **rest)
+
+    monkeypatch.setattr(Session, "ask", ask)
+
+    written = SqliteJournal.append
+
+    def asleep(self: SqliteJournal, run: str, bodies: Sequence[Body], *rest: Any) -> list[Event]:
+        events = written(self, run, bodies, *rest)
+        if any(isinstance(b, Intent) and not b.step.startswith("b") for b in bodies):
+            world.ahead += 2 * project.config.limits.lease
+            project.journal.acquire(run, (), "elsewhere|boot|1|1", world.clock(), 600)
+            sent.clear()
+        return events
+
+    monkeypatch.setattr(SqliteJournal, "append", asleep)
+    with pytest.raises(StaleLease):
+        execute(project, world.root / "fix.plan.json", Screen())
+    assert sent == []
+    assert not world.file.exists()

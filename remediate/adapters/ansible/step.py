@@ -137,6 +137,7 @@ class AnsibleStep(BatchStep):
     ) -> dict[str, Result]:
         found: dict[str, Result] = {}
         for job, names in _batches(contexts, make, verb, check=False):
+            contexts[0].clients.fence()
             try:
                 run = execution.execute(job)
             except InputError as error:

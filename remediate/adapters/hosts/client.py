@@ -48,7 +48,7 @@ def connect(context: Context, peer: Target | None = None) -> HostClient:
     if not session.usable():
         context.clients.drop(key)
         session = context.clients.get(key, open_, Session.close)
-    return HostClient(session, context.timeout)
+    return HostClient(session, context.timeout, context.clients.fence)
 
 
 def open_session(way: Access, clients: Clients) -> Session:
@@ -65,6 +65,7 @@ class HostClient(HostReader):
 
     def _change(self, op: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> Answer:
         wait = seconds or min(self.timeout, _PUT)
+        self.fence()
         return self.session.ask(op, effect=True, seconds=wait, payload=payload, fields=fields)
 
     def write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -27,7 +27,8 @@ _FETCH = 900.0
 class HostReader:
     """A host, to be looked at. If the connection fails, a call raises `Unreachable`: it changed nothing."""
 
-    def __init__(self, session: Session, timeout: float) -> None:
+    def __init__(self, session: Session, timeout: float, fence: Callable[[], None]) -> None:
+        self.fence = fence
         self.session = session
         self.timeout = timeout
 
