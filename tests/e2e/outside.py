@@ -174,4 +174,4 @@ class Change:
 
 def wait_until_posted(change: Change, run: str, number: int, wait: Callable[..., object]) -> None:
     """Wait until the ticket tells of this event."""
-    wait(lambda: any(e.run == run and e.last >= number for e in change.entries()), 60)
+    wait(lambda: any(e.run == run and e.last >= number for e in change.entries()), 180)

@@ -181,7 +181,7 @@ def reboot_in_flight(world: World, runbook: str) -> Running:
     can say. Returns the run that goes on."""
     held_ = world.start("run", world.approved(runbook, *ONE))
     world.wait_for("intent", verb="apply", target="web1")
-    until(lambda: "e2e-go" in world.lab.exec("web1", ["ps", "axo", "args"]).stdout)
+    world.at_work("web1")
     held_.kill_all()
     world.lab.power_off("web1")
     world.lab.power_on("web1")

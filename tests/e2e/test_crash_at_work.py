@@ -12,7 +12,7 @@ from remediate.lab.hosts import Hosts
 from tests.e2e.conftest import new_world
 from tests.e2e.crash import Ready, again, killed, leftovers, trial
 from tests.e2e.ticket import complete
-from tests.e2e.world import World, differences, until
+from tests.e2e.world import World, differences
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -72,7 +72,7 @@ def test_killed_while_a_command_works_on_the_host(world: World) -> None:
     plan = world.approved("hold", "--limit", "web1")
     running = world.start("run", plan)
     intent = world.wait_for("intent", verb="apply", step="s02-command")
-    until(lambda: "e2e-go" in world.lab.exec("web1", ["ps", "axo", "args"]).stdout)
+    world.at_work("web1")
     running.kill_all()
     again = world.start("run", plan)
     world.wait_for("probed", verdict="running", target="web1")

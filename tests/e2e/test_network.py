@@ -29,6 +29,7 @@ def test_host_gone_in_the_middle_of_a_step_and_back(quick: World) -> None:
     """The command ends while nobody can see it: its end is found out, and the run goes on."""
     running = quick.start("run", quick.approved("hold", "--limit", "web1"))
     quick.wait_for("intent", verb="apply", step="s02-command")
+    quick.at_work("web1")
     quick.lab.cut("web1")
     quick.go("web1")
     outcome = quick.wait_for("outcome", 90, verb="apply", step="s02-command")
@@ -54,6 +55,7 @@ def test_host_gone_for_longer_than_patience(quick: World) -> None:
     quick.go("web1")
     running = quick.start("run", plan)
     quick.wait_for("intent", verb="apply", step="s02-command", target="web2")
+    quick.at_work("web2")
     quick.lab.cut("web2")
     done = running.wait(180).expect(5)
     assert "web2" in done.out

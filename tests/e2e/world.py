@@ -402,6 +402,10 @@ class World:
         """Let the step that waits go on; past the network, which may be cut."""
         (self.disk(host) / "var/lib/e2e-go").touch()
 
+    def at_work(self, host: str) -> None:
+        """Wait until the command of the step that waits is there."""
+        until(lambda: "e2e-go" in self.lab.exec(host, ["ps", "axo", "args"]).stdout)
+
     def held(self, host: str) -> int:
         """How often the command of the step that waits was carried out."""
         log = self.disk(host) / "var/log/e2e-held"
