@@ -29,7 +29,8 @@ _VERSION = "vim.version.version11"
 #: Of one request. What takes longer in vCenter is a task, and is waited for.
 _SECONDS = 30.0
 _POOL = 16
-_LOST = (OSError, HTTPException, ExpatError)
+#: No answer, or one that pyvmomi can't take apart.
+_LOST = (OSError, HTTPException, ExpatError, LookupError, ValueError)
 #: Answers after which vCenter may have done it nevertheless.
 _UNSURE = ("SystemError", "HostCommunication", "HostNotReachable", "RequestCanceled", "Timedout")
 _ADVICE = {

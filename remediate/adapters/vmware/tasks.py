@@ -18,7 +18,6 @@ from remediate.adapters.vmware.session import VCenter, told
 from remediate.adapters.vmware.values import End, Ended
 from remediate.errors import InDoubt, StepFailed
 
-_INFO = ["info.state", "info.error", "info.result"]
 _OVER = ("success", "error")
 #: So long one request waits for news.
 _TURN = 5
@@ -107,10 +106,15 @@ def _collector(vcenter: VCenter) -> Iterator[vmodl.query.PropertyCollector]:
 
 
 def _work(vcenter: VCenter, collector: vmodl.query.PropertyCollector, batch: _Batch, deadline: float) -> None:
-    _watch(vcenter, collector, [task for _, task in batch.running.values()])
+    watched: set[str] = set()
     version = ""
     while batch.waiting or batch.running:
-        _watch(vcenter, collector, _start(vcenter, batch))
+        _start(vcenter, batch)
+        if new := [task for moref, (_, task) in batch.running.items() if moref not in watched]:
+            _watch(vcenter, collector, new)
+            watched.update(task._moId for task in new)
+            # Everything from the start: some of them may have ended before they were watched.
+            version = ""
         left = deadline - time.monotonic()
         if left <= 0:
             return
@@ -123,8 +127,7 @@ def _work(vcenter: VCenter, collector: vmodl.query.PropertyCollector, batch: _Ba
             _take(news, batch)
 
 
-def _start(vcenter: VCenter, batch: _Batch) -> list[vim.Task]:
-    begun: list[vim.Task] = []
+def _start(vcenter: VCenter, batch: _Batch) -> None:
     for job in batch.ready():
         try:
             task = vcenter.fire(job.start)
@@ -134,16 +137,12 @@ def _start(vcenter: VCenter, batch: _Batch) -> list[vim.Task]:
             batch.ended[job.name] = Ended(End.FAILED, error.problem, getattr(error, "fault", ""))
         else:
             batch.running[task._moId] = (job, task)
-            begun.append(task)
-    return begun
 
 
 def _watch(vcenter: VCenter, collector: vmodl.query.PropertyCollector, tasks: Sequence[vim.Task]) -> None:
-    if not tasks:
-        return
     spec = QUERY.FilterSpec(
         objectSet=[QUERY.ObjectSpec(obj=t) for t in tasks],
-        propSet=[QUERY.PropertySpec(type=vim.Task, pathSet=_INFO)],
+        propSet=[QUERY.PropertySpec(type=vim.Task, pathSet=["info"])],
     )
     vcenter.read(lambda: collector.CreateFilter(spec, partialUpdates=False))
 
@@ -156,34 +155,32 @@ def _take(news: Any, batch: _Batch) -> None:
         if update.kind == "leave":
             batch.end(moref, _VANISHED)
             continue
-        changed = {c.name: c.val for c in update.changeSet}
-        if changed.get("info.state") in _OVER:
-            batch.end(moref, _ended(changed))
+        info = next((c.val for c in update.changeSet if c.name == "info" and c.val is not None), None)
+        if info is not None and info.state in _OVER:
+            batch.end(moref, _ended(info))
 
 
 _VANISHED = Ended(End.DOUBT, "its task vanished from vCenter before it was seen to end")
 
 
-def _ended(info: dict[str, Any]) -> Ended:
-    if info["info.state"] == "success":
-        result = info.get("info.result")
-        return Ended(End.DONE, result=getattr(result, "_moId", ""))
-    error = info.get("info.error")
-    fault = type(error).__name__.rpartition(".")[2] if error is not None else ""
-    return Ended(End.FAILED, told(error) if error is not None else "the task failed without a reason", fault)
+def _ended(info: vim.TaskInfo) -> Ended:
+    if info.state == "success":
+        return Ended(End.DONE, result=getattr(info.result, "_moId", ""))
+    fault = type(info.error).__name__.rpartition(".")[2] if info.error is not None else ""
+    return Ended(End.FAILED, told(info.error) if fault else "it failed without a reason", fault)
 
 
 def _ask(vcenter: VCenter, batch: _Batch) -> None:
     """Look at each running task by itself."""
     for moref, (_, task) in list(batch.running.items()):
         try:
-            info = bulk(vcenter, vim.Task, [task], _INFO)[moref][1]
+            info = bulk(vcenter, vim.Task, [task], ["info"])[moref][1]["info"]
         except Unreachable:
             return
         except (Rejected, KeyError):
             batch.end(moref, _VANISHED)
         else:
-            if info.get("info.state") in _OVER:
+            if info.state in _OVER:
                 batch.end(moref, _ended(info))
 
 
