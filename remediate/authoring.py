@@ -17,6 +17,11 @@ from remediate.adapters.hosts.file import File
 from remediate.adapters.hosts.package import Package
 from remediate.adapters.hosts.pool import PoolMember
 from remediate.adapters.hosts.service import Service
+from remediate.adapters.network.backup import DeviceConfig
+from remediate.adapters.network.change import ConfigLines
+from remediate.adapters.network.checks import Interfaces, Neighbors, Ping, Routes, Traffic
+from remediate.adapters.network.traffic import MoveTraffic
+from remediate.adapters.network.unchanged import StateUnchanged
 from remediate.adapters.vmware.power import VmPower
 from remediate.adapters.vmware.reconfigure import VmReconfigure
 from remediate.adapters.vmware.snapshot import VmSnapshot
@@ -29,29 +34,38 @@ __all__ = [
     "CertificateIs",
     "Check",
     "Command",
+    "ConfigLines",
     "DebianPackage",
     "DebianVersion",
+    "DeviceConfig",
     "Estimate",
     "File",
     "FileIs",
     "HostBackup",
     "Http",
+    "Interfaces",
     "Module",
+    "MoveTraffic",
+    "Neighbors",
     "Package",
+    "Ping",
     "Playbook",
     "PoolMember",
     "ProjectPath",
     "PytestFile",
     "Risk",
     "RiskLevel",
+    "Routes",
     "RunCommand",
     "Runbook",
     "Scope",
     "Service",
     "ServiceIs",
+    "StateUnchanged",
     "Step",
     "Symptom",
     "Tcp",
+    "Traffic",
     "UnitName",
     "Verify",
     "VmPower",

@@ -22,6 +22,7 @@ from remediate.errors import StepFailed
 from remediate.model.base import Duration, State
 from remediate.model.plan import PlannedCheck
 from remediate.model.step import (
+    Check,
     CheckResult,
     Context,
     Estimate,
@@ -34,7 +35,6 @@ from remediate.model.step import (
 
 #: A line of these kinds can't change the way that packets take. Every other one might.
 _HARMLESS = re.compile(r"^(?:no )?(?:description|banner|hostname|logging|log|snmp-server|ntp|clock|alias)\b")
-_SLACK = 30.0
 
 
 class ConfigStep(Step):
@@ -89,7 +89,16 @@ class ConfigStep(Step):
     @property
     def seconds(self) -> int:
         """Until the timer fires: long enough for the checks that are asked before it is stopped."""
-        return math.ceil(self.revert_after + sum(check.build().within for check in self.proof))
+        return math.ceil(self.revert_after + self.waits)
+
+    @property
+    def waits(self) -> float:
+        """Seconds that the checks may take until they are right."""
+        return sum(check.build().within for check in self.proof)
+
+    def checks(self) -> tuple[Check, ...]:
+        """What has to hold before the change may stay."""
+        return tuple(check.build() for check in self.proof)
 
     def protection(self) -> tuple[Step, ...]:
         """The whole configuration."""
@@ -122,7 +131,10 @@ class ConfigStep(Step):
         note_state(context, self.proof)
         if not missing(before.tree, wanted, device.platform):
             return Result(changed=False, summary="it was so already")
-        Store.of(context).keep("before.conf", before.text)
+        store = Store.of(context)
+        if store.get("before.conf") is None:
+            # An earlier attempt may have entered some of the lines already.
+            store.keep("before.conf", before.text)
         name, seconds = timer_name(context.token), 0
         if self.guarded:
             timer, seconds = timer_for(context, device), self.seconds
@@ -130,7 +142,7 @@ class ConfigStep(Step):
             seconds = seconds if timer.native else 0
         said = device.configure(wanted, before, name, seconds)
         data = {"timer": name} if self.guarded else {"timer": ""}
-        return Result(summary=f"{len(wanted)} lines entered", detail=said, data={**data})
+        return Result(summary=f"{_count(wanted)} entered", detail=said, data={**data})
 
     def confirm(self, context: Context) -> tuple[CheckResult, ...]:
         """Over a new session: lines and checks. Only if all is right is the timer stopped, and all saved."""
@@ -138,8 +150,7 @@ class ConfigStep(Step):
             device = connect(anew)
             now = device.running()
             results = [self._shown(device, now, self.wanted(anew, device))]
-            for check in self.proof:
-                results.append(ask(check.build(), anew))
+            results += [ask(check, anew) for check in self.checks()]
             if all(r.ok for r in results) and self.guarded:
                 results.append(_stopped(timer_for(anew, device)))
             if all(r.ok for r in results):
@@ -152,8 +163,8 @@ class ConfigStep(Step):
         return CheckResult(
             title="the running configuration shows the change",
             ok=not lacking,
-            expected=f"{len(wanted)} lines as written",
-            actual=f"without: {'; '.join(map(str, lacking[:5]))}" if lacking else f"{len(wanted)} lines",
+            expected=f"{_count(wanted)} as written",
+            actual=f"without: {'; '.join(map(str, lacking[:5]))}" if lacking else _count(wanted),
         )
 
     def _saved(self, context: Context, device: Device) -> list[CheckResult]:
@@ -227,6 +238,10 @@ class ConfigStep(Step):
 def cuts(edits: Sequence[Edit]) -> bool:
     """Whether one of these lines may change the way that packets take."""
     return any(not _HARMLESS.match(edit.line) for edit in edits)
+
+
+def _count(wanted: Sequence[Edit]) -> str:
+    return f"{len(wanted)} line{'s' * (len(wanted) != 1)}"
 
 
 def _facts(device: Device, config: Config) -> State:

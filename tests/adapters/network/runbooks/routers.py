@@ -1,0 +1,79 @@
+"""Runbooks for routers, with what a test wants to be asked before a change may stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from remediate.authoring import (
+    Check,
+    ConfigLines,
+    MoveTraffic,
+    Neighbors,
+    Risk,
+    RiskLevel,
+    Runbook,
+    Step,
+    Tcp,
+    Verify,
+    Waves,
+)
+
+
+class RouterLines(Runbook):
+    """Enter lines on routers."""
+
+    class Inputs(Runbook.Inputs):
+        """The lines, and a port on this machine that must accept before they stay."""
+
+        lines: str = Field(description="separated by semicolons")
+        parents: str = Field(default="", description="what they stand below, separated by semicolons")
+        timer: int = Field(default=12, description="seconds")
+        port: int = Field(default=0, description="0: none")
+        wait: int = Field(default=20, description="seconds for the port")
+        later: bool = Field(default=False, description="ask for the port in a step of its own")
+
+    targets = "routers"
+    strategy = Waves(canary=1, then="100%")
+    risk = Risk(level=RiskLevel.LOW, outage="none", data_loss="none")
+
+    def steps(self, inputs: Inputs) -> Iterator[Step]:  # type: ignore[override]
+        """The change."""
+        port: list[Check] = []
+        if inputs.port:
+            port = [Tcp("127.0.0.1", inputs.port, within=inputs.wait, every=0.1, once=True)]
+        yield ConfigLines(
+            lines=tuple(inputs.lines.split(";")),
+            parents=tuple(p for p in inputs.parents.split(";") if p),
+            revert_after=inputs.timer,
+            verify=[] if inputs.later else port,
+        )
+        if inputs.later:
+            yield Verify(port)
+
+
+class UseBackup(Runbook):
+    """Move the traffic between the sites to the backup link."""
+
+    class Inputs(Runbook.Inputs):
+        """Where the packets go that are counted."""
+
+        to: str = Field(description="an address in site B")
+
+    targets = "ra1,rb1"
+    peers = "desk1"
+    strategy = Waves(canary=2)
+    risk = Risk(level=RiskLevel.LOW, outage="none", data_loss="none")
+
+    def steps(self, inputs: Inputs) -> Iterator[Step]:  # type: ignore[override]
+        """Both ends together."""
+        yield MoveTraffic(
+            primary="eth2",
+            backup="eth1",
+            prefix="{target.vars.far}",
+            frm="desk1",
+            to=inputs.to,
+            settle=6,
+            verify=[Neighbors("ospf", count=2)],
+        )
