@@ -25,7 +25,14 @@ from remediate.adapters.network.unchanged import StateUnchanged
 from remediate.adapters.vmware.power import VmPower
 from remediate.adapters.vmware.reconfigure import VmReconfigure
 from remediate.adapters.vmware.snapshot import VmSnapshot
-from remediate.model.inputs import AbsolutePath, DebianPackage, DebianVersion, ProjectPath, UnitName
+from remediate.model.inputs import (
+    AbsolutePath,
+    DebianPackage,
+    DebianVersion,
+    Ipv4Prefix,
+    ProjectPath,
+    UnitName,
+)
 from remediate.model.runbook import Risk, RiskLevel, Runbook, Scope, Symptom, Waves
 from remediate.model.step import Check, Estimate, Step
 
@@ -44,6 +51,7 @@ __all__ = [
     "HostBackup",
     "Http",
     "Interfaces",
+    "Ipv4Prefix",
     "Module",
     "MoveTraffic",
     "Neighbors",

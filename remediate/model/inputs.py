@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -46,4 +47,19 @@ ProjectPath = Annotated[
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=4096),
     AfterValidator(_inside),
     Field(description="a path inside the project"),
+]
+
+
+def _network(text: str) -> str:
+    network = IPv4Network(text)
+    if network.prefixlen < 8:
+        raise ValueError("a network of a length below 8 is more than one wants to change at once")
+    return str(network)
+
+
+#: RFC 4632; without bits behind its length.
+Ipv4Prefix = Annotated[
+    str,
+    AfterValidator(_network),
+    Field(description="an IPv4 network, such as 203.0.113.0/24"),
 ]
