@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remediate.adapters.vmware.client import connect
-from remediate.adapters.vmware.names import name_for, ours
+from remediate.adapters.vmware.names import describe, name_for, ours
 from remediate.adapters.vmware.step import failed, not_done, read_many
 from remediate.adapters.vmware.values import End, Ended, Machine, Power
 from remediate.errors import StepFailed
@@ -75,8 +75,7 @@ def _fire(
         token = contexts[name].token
         arguments: dict[str, Any] = {
             "name": name_for(token, name),
-            "description": f"taken by remediate before run {token.run} changes {name}; "
-            f"`remediate snapshots` tells when it may go",
+            "description": describe(token, name, machines[name]),
             "memory": step.memory,
             "quiesce": quiesce[name],
         }
@@ -136,6 +135,5 @@ def _result(
             "name": snapshot.name,
             "quiesced": snapshot.quiesced,
             "power": before.power.value,
-            "tools": before.tools,
         },
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from remediate.adapters.vmware.client import connect, guest_changed
-from remediate.adapters.vmware.step import POWER, failed, not_done, read_many
+from remediate.adapters.vmware.names import state_in
+from remediate.adapters.vmware.step import failed, not_done, read_many
 from remediate.adapters.vmware.values import End, Ended, Machine, Power, Snapshot
 from remediate.errors import StepFailed
 from remediate.model.step import Context, Result
@@ -21,6 +23,16 @@ if TYPE_CHECKING:
 _POLL = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a machine goes back to."""
+
+    snapshot: Snapshot
+    power: Power
+    guest: bool
+    """Whether a guest with VMware Tools has to answer again."""
+
+
 def revert(step: VmSnapshot, contexts: Sequence[Context]) -> dict[str, Result]:
     """By target name, what became of each.
 
@@ -28,30 +40,25 @@ def revert(step: VmSnapshot, contexts: Sequence[Context]) -> dict[str, Result]:
         StepFailed: the machines can't be read; nothing was done.
     """
     deadline = time.monotonic() + min(c.timeout for c in contexts)
-    by_name = {c.target.name: c for c in contexts}
     goals, results = _goals(contexts)
     vcenter = connect(contexts[0])
-    ended = _tasks(step, vcenter, {n: _reverting(vcenter, s) for n, (_, s) in goals.items()}, deadline)
+    ended = _tasks(step, vcenter, {n: _reverting(vcenter, g.snapshot) for n, g in goals.items()}, deadline)
     results |= {n: not_done(e, "not reverted") for n, e in ended.items() if e.end is not End.DONE}
-    for name in ended:
-        guest_changed(by_name[name])
-    left = [by_name[n] for n, e in ended.items() if e.end is End.DONE]
-    results |= _power_back(step, vcenter, left, deadline)
+    for context in (c for c in contexts if c.target.name in goals):
+        guest_changed(context)
+    left = [c for c in contexts if c.target.name not in results]
+    results |= _power_back(step, vcenter, left, goals, deadline)
     left = [c for c in left if c.target.name not in results]
-    results |= _wait_for_guests(left, min(deadline, time.monotonic() + step.boot))
-    for context in left:
-        snapshot = goals[context.target.name][1]
-        results.setdefault(
-            context.target.name, Result(summary=f"reverted to {snapshot.name} (id {snapshot.id})")
-        )
+    results |= _wait_for_guests(left, goals, min(deadline, time.monotonic() + step.boot))
+    for name in (c.target.name for c in left if c.target.name not in results):
+        snapshot = goals[name].snapshot
+        results[name] = Result(summary=f"reverted to {snapshot.name} (id {snapshot.id})")
     return results
 
 
-def _goals(contexts: Sequence[Context]) -> tuple[dict[str, tuple[Machine, Snapshot]], dict[str, Result]]:
-    """Which snapshot each machine goes back to; and those for which that is not clear."""
-    from remediate.adapters.vmware.snapshot import chosen
-
-    goals: dict[str, tuple[Machine, Snapshot]] = {}
+def _goals(contexts: Sequence[Context]) -> tuple[dict[str, Goal], dict[str, Result]]:
+    """Where each machine goes back to; and those for which that is not clear."""
+    goals: dict[str, Goal] = {}
     results: dict[str, Result] = {}
     seen = read_many(contexts)
     for context in contexts:
@@ -59,10 +66,24 @@ def _goals(contexts: Sequence[Context]) -> tuple[dict[str, tuple[Machine, Snapsh
         try:
             if isinstance(machine, StepFailed):
                 raise machine
-            goals[context.target.name] = (machine, chosen(context, machine))
+            goals[context.target.name] = _goal(context, machine)
         except StepFailed as error:
             results[context.target.name] = failed(error)
     return goals, results
+
+
+def _goal(context: Context, machine: Machine) -> Goal:
+    from remediate.adapters.vmware.snapshot import chosen
+
+    snapshot = chosen(context, machine)
+    taken = state_in(snapshot.description)
+    if taken is None:
+        raise StepFailed(
+            f"{machine.name}: the description of {snapshot.name} doesn't say whether the machine ran",
+            "revert to it by hand, and put the power state back",
+        )
+    power, tools = taken
+    return Goal(snapshot, power, tools and power is Power.ON)
 
 
 def _tasks(
@@ -82,30 +103,46 @@ def _reverting(vcenter: VCenter, snapshot: Snapshot) -> Callable[[], vim.Task]:
 
 
 def _power_back(
-    step: VmSnapshot, vcenter: VCenter, contexts: Sequence[Context], deadline: float
+    step: VmSnapshot,
+    vcenter: VCenter,
+    contexts: Sequence[Context],
+    goals: Mapping[str, Goal],
+    deadline: float,
 ) -> dict[str, Result]:
-    """A snapshot without memory leaves the machine off: whatever ran is switched on again."""
+    """A snapshot without memory leaves the machine off: whatever ran is switched on again.
+
+    Returns:
+        those whose power is not as it was when the snapshot was taken.
+    """
     from pyVmomi import vim
 
     starts: dict[str, Callable[[], vim.Task]] = {}
-    results: dict[str, Result] = {}
-    seen = read_many(contexts) if contexts else {}
-    for context in contexts:
-        name, machine = context.target.name, seen[context.target.name]
-        wanted = context.data.get("power", context.before.get(POWER))
-        if isinstance(machine, StepFailed):
-            results[name] = failed(machine)
-        elif wanted != machine.power and wanted in (Power.ON, Power.OFF):
+    for name, machine in _read(contexts).items():
+        wanted = goals[name].power
+        if isinstance(machine, Machine) and machine.power is not wanted:
             there = vcenter.reference(vim.VirtualMachine, machine.moref)
-            starts[name] = there.PowerOnVM_Task if wanted == Power.ON else there.PowerOffVM_Task
+            starts[name] = there.PowerOnVM_Task if wanted is Power.ON else there.PowerOffVM_Task
     ended = _tasks(step, vcenter, starts, deadline)
     what = "reverted, but its power state is not as before"
-    return results | {n: not_done(e, what) for n, e in ended.items() if e.end is not End.DONE}
+    results = {n: not_done(e, what) for n, e in ended.items() if e.end is not End.DONE}
+    for name, machine in _read(contexts).items():
+        if isinstance(machine, StepFailed):
+            results.setdefault(name, failed(machine))
+        elif machine.power is not goals[name].power:
+            wrong = StepFailed(f"{what}: {machine.power}, not {goals[name].power}")
+            results.setdefault(name, failed(wrong))
+    return results
 
 
-def _wait_for_guests(contexts: Sequence[Context], deadline: float) -> dict[str, Result]:
+def _read(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:
+    return read_many(contexts) if contexts else {}
+
+
+def _wait_for_guests(
+    contexts: Sequence[Context], goals: Mapping[str, Goal], deadline: float
+) -> dict[str, Result]:
     """Those guests that ran Tools and do not answer again before the deadline."""
-    waiting = [c for c in contexts if c.data.get("tools") and c.data.get("power") == Power.ON]
+    waiting = [c for c in contexts if goals[c.target.name].guest]
     while waiting:
         seen = read_many(waiting)
         waiting = [c for c in waiting if not _answers(seen[c.target.name])]

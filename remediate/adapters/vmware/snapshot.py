@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from remediate.adapters.vmware import guard
 from remediate.adapters.vmware.client import by_vcenter, connect
 from remediate.adapters.vmware.names import name_for, ours
-from remediate.adapters.vmware.step import facts, failed, planning, quiet, read, read_many
+from remediate.adapters.vmware.step import HARDWARE, failed, planning, quiet, read, read_many
 from remediate.adapters.vmware.values import Machine, Power, Snapshot
 from remediate.errors import StepFailed
 from remediate.model.base import Duration, State
@@ -78,11 +78,15 @@ class VmSnapshot(BatchStep):
         return guard.Rules(self.depth, self.oldest, self.headroom, self.quiesced == "require")
 
     def observe(self, context: Context) -> State:
-        """Power state and hardware. While planning, a machine that may get no snapshot is refused."""
+        """The hardware. While planning, a machine that may get no snapshot is refused.
+
+        Not the power state: a revert that was cut off half-way leaves the machine off, and must be done
+        again, not be taken for somebody else's change. `undo_many` itself compares the power state.
+        """
         machine = read(context)
         if planning(context) and (against := self._against([machine], context)[machine.moref]):
             raise StepFailed(f"no snapshot of {machine.name}: {'; '.join(against)}")
-        return facts(machine)
+        return {HARDWARE: machine.hardware}
 
     def _against(self, machines: Sequence[Machine], context: Context) -> dict[str, list[str]]:
         """By moref, all reasons against a snapshot."""
@@ -156,8 +160,8 @@ class VmSnapshot(BatchStep):
     def undo_many(self, contexts: Sequence[Context]) -> Mapping[str, Result]:
         """Revert to exactly our snapshot, put the power state back, wait for the guest.
 
-        vCenter's "success" proves nothing: the engine compares power and hardware with those of before, and
-        in the end all facts of the steps that this protected, read from the guest itself.
+        vCenter's "success" proves nothing: power is read back here, the engine compares the hardware, and in
+        the end all facts of the steps that this protected, read from the guest itself.
         """
         from remediate.adapters.vmware.revert import revert
 

@@ -11,7 +11,6 @@ from remediate.adapters.vmware.client import connect
 from remediate.adapters.vmware.errors import Rejected
 from remediate.adapters.vmware.values import End, Ended, Machine
 from remediate.errors import InDoubt, StepFailed
-from remediate.model.base import State
 from remediate.model.step import Context, Result, Status
 
 POWER = "vm:power"
@@ -46,11 +45,6 @@ def read_many(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:
         seen = collect.machines(connect(contexts[0]), list(uuids.values()))
         found |= {name: seen[uuid] for name, uuid in uuids.items()}
     return found
-
-
-def facts(machine: Machine) -> State:
-    """What the steps of this folder change and protect; nothing volatile."""
-    return {POWER: machine.power.value, HARDWARE: machine.hardware}
 
 
 def planning(context: Context) -> bool:
