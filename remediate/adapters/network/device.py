@@ -33,7 +33,9 @@ class Config:
 
 
 class Rejected(StepFailed):
-    """The device did not accept a line."""
+    """The device did not accept a line. ``back`` tells whether nothing is left of those before it."""
+
+    back = False
 
 
 class Device:
@@ -177,7 +179,9 @@ class Device:
                 back = "the lines before it were taken back"
         if self.running().text != before.text:
             return Rejected(f"{error.problem}; lines before it could not be taken back", error.advice)
-        return Rejected(f"{error.problem}; {back}", error.advice)
+        told = Rejected(f"{error.problem}; {back}", error.advice)
+        told.back = True
+        return told
 
     def go_back(self, now: Tree, then: Tree, name: str) -> None:
         """Enter the lines that lead from one configuration to another; the caller reads what came of it.

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from remediate.adapters.checks.asking import ask
 from remediate.adapters.network.backup import DeviceConfig
 from remediate.adapters.network.config import Edit, difference, merged, missing, parse, path_to, sections
-from remediate.adapters.network.device import Config, Device, connect, fresh
+from remediate.adapters.network.device import Config, Device, Rejected, connect, fresh
 from remediate.adapters.network.keys import CONFIG
 from remediate.adapters.network.store import Store
 from remediate.adapters.network.timer import Timer, TimerState, timer_for, timer_name
@@ -50,7 +50,7 @@ class ConfigStep(Step):
 
     cuts_path: bool | None = None
     revert: Literal["auto", "timer", "none"] = "auto"
-    revert_after: Duration = Field(default=60.0, ge=10.0, le=3600.0)
+    revert_after: Duration = Field(default=60.0, ge=5.0, le=3600.0)
     save: bool = True
     proof: tuple[PlannedCheck, ...] = ()
     """The checks of ``verify`` again, to be asked before the timer is stopped. Filled in by itself."""
@@ -135,12 +135,17 @@ class ConfigStep(Step):
         if store.get("before.conf") is None:
             # An earlier attempt may have entered some of the lines already.
             store.keep("before.conf", before.text)
-        name, seconds = timer_name(context.token), 0
+        name, timer, seconds = timer_name(context.token), None, 0
         if self.guarded:
-            timer, seconds = timer_for(context, device), self.seconds
-            timer.arm(before.text, seconds)
-            seconds = seconds if timer.native else 0
-        said = device.configure(wanted, before, name, seconds)
+            timer = timer_for(context, device)
+            timer.arm(before.text, self.seconds)
+            seconds = self.seconds if timer.native else 0
+        try:
+            said = device.configure(wanted, before, name, seconds)
+        except Rejected as error:
+            if error.back and timer is not None:
+                timer.stop()
+            raise
         data = {"timer": name} if self.guarded else {"timer": ""}
         return Result(summary=f"{_count(wanted)} entered", detail=said, data={**data})
 
@@ -210,17 +215,22 @@ class ConfigStep(Step):
             if after is not None and now.text != after:
                 raise StepFailed(f"{device.name}: someone else changed a line that this run does not show")
             device.go_back(now.tree, then, timer_name(context.token))
-        if self.guarded:
-            timer = timer_for(context, device)
-            timer.stop()
-            timer.forget()
+        fired = self._end_timer(context, device)
         if changed:
             self._check_back(device, before)
         if store.get("saved") is not None:
             device.save()
-        return Result(
-            changed=changed, summary="went back line by line" if changed else "it was as before already"
-        )
+        how = "went back line by line" if changed else "it was as before already"
+        return Result(changed=changed, summary=how + fired)
+
+    def _end_timer(self, context: Context, device: Device) -> str:
+        """Nothing of it stays on the device; says whether it fired."""
+        if not self.guarded:
+            return ""
+        timer = timer_for(context, device)
+        state = timer.stop()
+        timer.forget()
+        return "" if state is TimerState.GONE else f"; the device's timer {state.value}"
 
     def _check_back(self, device: Device, before: str) -> None:
         left = list(path_to(device.running().tree, parse(before, device.platform), device.platform))

@@ -24,6 +24,9 @@ from remediate.model.target import Target
 RELOAD = "/usr/lib/frr/frr-reload.py"
 
 
+_ASK_SECONDS = 5.0
+
+
 class TimerState(Enum):
     """What is known of a timer; the values end the sentence "the device's timer …"."""
 
@@ -159,15 +162,15 @@ class SystemdTimer:
 
     def forget(self) -> None:
         """See `Timer`."""
-        if self.state() in (TimerState.FIRED, TimerState.FAILED):
-            for verb in ("stop", "reset-failed"):
-                self._run("forget", ["systemctl", verb, f"{self._name}.service"])
+        verbs = {TimerState.FIRED: "stop", TimerState.FAILED: "reset-failed"}
+        if verb := verbs.get(self.state()):
+            self._run("forget", ["systemctl", verb, f"{self._name}.service"])
         self._client.remove(self._file)
 
     def _unit(self, kind: str) -> dict[str, str]:
         client = self._client
         show = ["systemctl", "show", "--property=ActiveState,SubState", f"{self._name}.{kind}"]
-        said = must(client, client.query(show)).stdout
+        said = must(client, client.query(show, min(_ASK_SECONDS, self._context.timeout))).stdout
         return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
     def _run(self, what: str, words: list[str]) -> None:

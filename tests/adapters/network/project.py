@@ -27,18 +27,14 @@ class NetWorld(World):
         shutil.copy(HERE / "runbooks" / "routers.py", self.root / "runbooks")
         (self.root / "ansible.cfg").touch()
         write_inventory(self.root / "inventory", self.lab.total, self.lab.layout, ROUTERS)
-        self.edit("inventory/hosts.yml", self._more)
+        self.edit("inventory/hosts.yml", self._impatient)
         self.configure()
         self.file_ticket(ticket)
 
-    def _more(self, text: str) -> str:
-        """What lies beyond the link, and short patience with a path that is dead."""
-        data, layout = json.loads(text), self.lab.layout
-        hosts = data["all"]["children"]["routers"]["hosts"]
-        for name, far in (("ra1", "web1"), ("rb1", "desk1")):
-            there = router_net.site_address(layout, by_name(far)).rpartition(".")[0]
-            hosts[name]["far"] = f"{there}.0/24"
-        for own in hosts.values():
+    def _impatient(self, text: str) -> str:
+        """A path that is dead is soon given up."""
+        data = json.loads(text)
+        for own in data["all"]["children"]["routers"]["hosts"].values():
             own["ansible_ssh_timeout"] = 2
         return json.dumps(data)
 

@@ -9,8 +9,6 @@ from pydantic import Field
 from remediate.authoring import (
     Check,
     ConfigLines,
-    MoveTraffic,
-    Neighbors,
     Risk,
     RiskLevel,
     Runbook,
@@ -51,29 +49,3 @@ class RouterLines(Runbook):
         )
         if inputs.later:
             yield Verify(port)
-
-
-class UseBackup(Runbook):
-    """Move the traffic between the sites to the backup link."""
-
-    class Inputs(Runbook.Inputs):
-        """Where the packets go that are counted."""
-
-        to: str = Field(description="an address in site B")
-
-    targets = "ra1,rb1"
-    peers = "desk1"
-    strategy = Waves(canary=2)
-    risk = Risk(level=RiskLevel.LOW, outage="none", data_loss="none")
-
-    def steps(self, inputs: Inputs) -> Iterator[Step]:  # type: ignore[override]
-        """Both ends together."""
-        yield MoveTraffic(
-            primary="eth2",
-            backup="eth1",
-            prefix="{target.vars.far}",
-            frm="desk1",
-            to=inputs.to,
-            settle=6,
-            verify=[Neighbors("ospf", count=2)],
-        )
