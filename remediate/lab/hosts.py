@@ -72,7 +72,7 @@ class Hosts:
             self._plug(wanted)
             _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
             self._wait(wanted)
-            router_net.settle(self.layout, self._wanted())
+            self._route(self._wanted())
 
     def _prepare(self, progress: Progress) -> None:
         """What all hosts share."""
@@ -88,6 +88,12 @@ class Hosts:
         _in_parallel(lambda machine: network.plug(self.layout, machine.host), machines)
         if any(host.routes for host in self._neighbours()):
             router_net.up(self.layout, tuple(machine.host for machine in machines))
+
+    def _route(self, hosts: tuple[Host, ...]) -> None:
+        """Mend what was cut between the routers, and wait until they have noticed it."""
+        if any(host.routes for host in hosts):
+            router_net.mend(self.layout)
+            router_net.settle(self.layout, hosts)
 
     def _layers(self, progress: Progress) -> dict[Role, tuple[Path, ...]]:
         roles: set[Role] = {host.role for host in self._neighbours()}
@@ -124,7 +130,7 @@ class Hosts:
             _in_parallel(lambda machine: machine.reset(layers[machine.host.role], hosts), machines)
             self._wait(machines)
             if not some:
-                router_net.settle(self.layout, hosts)
+                self._route(hosts)
 
     def status(self) -> tuple[Item, ...]:
         """One line per host that is there or that ``up`` would start."""
@@ -155,17 +161,17 @@ class Hosts:
 
     def cut_wire(self, wire: Wire, *, silent: bool = False) -> None:
         """Cut a link between routers: both ends lose their carrier, or if ``silent`` only hear no more."""
-        router_net.set_wire(self.layout, wire, up=False, silent=silent)
+        router_net.cut(self.layout, wire, silent=silent)
 
     def mend_wire(self, wire: Wire) -> None:
         """Mend a link, however it was cut."""
-        router_net.set_wire(self.layout, wire, up=True)
+        router_net.mend(self.layout, (wire,))
 
     def power_off(self, name: str) -> None:
         """Cut a host's power; its disk stays. Its address then refuses connections."""
         machine = self.machine(name)
         # Its network is part of this machine's kernel, which would go on forwarding.
-        router_net.set_host(self.layout, machine.host, up=False)
+        router_net.unplug(self.layout, machine.host)
         machine.power_off()
 
     def power_on(self, name: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from remediate.lab.command import run
+from remediate.lab.command import LabError, run
 from remediate.lab.layout import Layout
 from remediate.lab.roster import Host
 
@@ -18,8 +19,11 @@ def address(layout: Layout, host: Host) -> str:
 
 
 def bridge_up(layout: Layout) -> None:
-    """Make the bridge, with the machine's own address on it."""
+    """Make the bridge, with the machine's own address on it; two labs can't have the same."""
     bridge = layout.bridge
+    for link in json.loads(run("ip", "-json", "addr", "show", "to", f"{layout.gateway}/32")):
+        if link and link["ifname"] != bridge:
+            raise LabError(f"{layout.gateway} is in use by {link['ifname']}", "give this lab another network")
     if not (LINKS / bridge).exists():
         run("ip", "link", "add", bridge, "type", "bridge")
     run("ip", "addr", "replace", f"{layout.gateway}/24", "dev", bridge)

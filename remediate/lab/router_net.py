@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,7 @@ TRANSIT, SITE_A, SITE_B = 220, 221, 222
 #: Last numbers of the gateways, and of the machine in site A.
 MACHINE, RA1, RB1 = 1, 21, 22
 #: OSPF's cost of each wire.
-COST = {"site-a": 10, "site-b": 10, "primary": 10, "backup": 100, "branch": 10}
+COST: dict[Wire, int] = {"site-a": 10, "site-b": 10, "primary": 10, "backup": 100, "branch": 10}
 
 #: Interfaces by host: wire, second and last number of the address, length of the network.
 _PORTS: dict[str, tuple[tuple[Wire, int, int, int], ...]] = {
@@ -105,24 +106,42 @@ def leg(layout: Layout) -> str:
 
 
 def up(layout: Layout, hosts: tuple[Host, ...]) -> None:
-    """Make or mend all wires and the cables of ``hosts``, whose namespaces exist; all carry packets then."""
+    """Make what is missing of the wires and of the cables of ``hosts``, whose namespaces exist.
+
+    Cables that were pulled out are plugged in again; a wire that was cut stays cut.
+    """
     name = namespace(layout)
     if not (NETNS / name).exists():
         run("ip", "netns", "add", name)
-    wanted = [cable for host in hosts for cable in cables(layout, host)]
     there = _links(name)
     for wire in COST:
         if wire not in there:
-            _ip(name, f"link add {wire} type bridge")
-        _ip(name, f"link set {wire} up")
-    for cable in wanted:
-        if cable.port in there and cable.interface in _links(layout.link(cable.host)):
-            _ip(name, f"link set {cable.port} up")
-        else:
-            _plug(layout, cable, again=cable.port in there)
+            _ip(name, f"link add {wire} type bridge", f"link set {wire} up")
     for host in hosts:
-        _settle(layout, host)
+        own = cables(layout, host)
+        if host.routes:
+            _forward(layout, host)
+        for cable in own:
+            _connect(layout, cable, there)
+        if own:
+            _settle(layout, host)
     _machine_up(layout)
+
+
+def _forward(layout: Layout, host: Host) -> None:
+    """Make a router forward, whichever way packets come back, and leave the ways of others to them."""
+    # The defaults are for interfaces that come later.
+    off = [f"conf.{on}.{what}=0" for on in ("all", "default") for what in ("rp_filter", "send_redirects")]
+    _sysctl(layout, host, "ip_forward=1", *off)
+
+
+def _connect(layout: Layout, cable: Cable, there: dict[str, _Link]) -> None:
+    """Make a cable or mend it; ``there`` is what was found where the wires are."""
+    port = there.get(cable.port)
+    if not port or port.master != cable.wire or cable.interface not in _links(layout.link(cable.host)):
+        _plug(layout, cable, again=bool(port))
+    elif there[cable.wire].up:
+        _ip(namespace(layout), f"link set {cable.port} up")
 
 
 def _plug(layout: Layout, cable: Cable, *, again: bool) -> None:
@@ -143,15 +162,14 @@ def _settle(layout: Layout, host: Host) -> None:
     """What a host has from the start: FRR sets its addresses itself, as its configuration says."""
     inside = layout.link(host.name)
     own = cables(layout, host)
-    if host.routes:
-        settings = ("ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0")
-        run("ip", "netns", "exec", inside, "sysctl", "-qw", *(f"net.ipv4.{line}" for line in settings))
+    # By default the kernel answers only one packet of a traceroute in a second.
+    _sysctl(layout, host, "icmp_ratelimit=0")
     if host.role == "frr":
         return
     _ip(inside, *(f"addr replace {cable.address} dev {cable.interface}" for cable in own))
     if host.routes:
         _ip(inside, f"addr replace {loopback(layout, host)}/32 dev lo")
-    elif own:
+    else:
         here, router, there = (SITE_A, RA1, SITE_B) if own[0].wire == "site-a" else (SITE_B, RB1, SITE_A)
         gateway = f"{_net(layout, here)}.{router}"
         _ip(inside, *(f"route replace {_net(layout, net)}.0/24 via {gateway}" for net in (TRANSIT, there)))
@@ -211,31 +229,54 @@ def down(layout: Layout) -> None:
         run("ip", "netns", "del", namespace(layout))
 
 
-def set_wire(layout: Layout, wire: Wire, *, up: bool, silent: bool = False) -> None:
-    """Cut a wire, or mend it.
+def cut(layout: Layout, wire: Wire, *, silent: bool) -> None:
+    """Cut a wire.
 
     Args:
         layout: the lab.
         wire: which.
-        up: whether it shall carry packets.
         silent: cut it in the middle, so that neither end loses its carrier and only silence tells.
     """
-    name, state = namespace(layout), "up" if up else "down"
-    ports = [port for port, master in _links(name).items() if master == wire]
-    _ip(name, *(f"link set {one} {state}" for one in ([wire] if silent else [wire, *ports] if up else ports)))
+    name = namespace(layout)
+    _ip(name, *(f"link set {one} down" for one in [wire, *([] if silent else _ports(name, wire))]))
 
 
-def set_host(layout: Layout, host: Host, *, up: bool) -> None:
-    """Take the cables of a host out of all wires, or put them back."""
+def mend(layout: Layout, wires: Iterable[Wire] = COST) -> None:
+    """Mend wires, however they were cut."""
+    name = namespace(layout)
+    _ip(name, *(f"link set {one} up" for wire in wires for one in [wire, *_ports(name, wire)]))
+
+
+def unplug(layout: Layout, host: Host) -> None:
+    """Pull the cables of a host out of all wires; ``up`` plugs them in again."""
     there = _links(namespace(layout)) if (NETNS / namespace(layout)).exists() else {}
     ports = [cable.port for cable in cables(layout, host) if cable.port in there]
-    _ip(namespace(layout), *(f"link set {port} {'up' if up else 'down'}" for port in ports))
+    _ip(namespace(layout), *(f"link set {port} down" for port in ports))
 
 
-def _links(name: str) -> dict[str, str]:
-    """Interfaces of a namespace, each with the bridge that it belongs to, if any."""
-    shown = run("ip", "-n", name, "-json", "link", "show")
-    return {link["ifname"]: link.get("master", "") for link in json.loads(shown)}
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An interface, the bridge that it belongs to (if any), and whether it is switched on."""
+
+    master: str
+    up: bool
+
+
+def _links(name: str) -> dict[str, _Link]:
+    """The interfaces of a namespace."""
+    shown = json.loads(run("ip", "-n", name, "-json", "link", "show"))
+    return {link["ifname"]: _Link(link.get("master", ""), "UP" in link["flags"]) for link in shown}
+
+
+def _ports(name: str, wire: Wire) -> list[str]:
+    """What hangs on a wire."""
+    return [port for port, link in _links(name).items() if link.master == wire]
+
+
+def _sysctl(layout: Layout, host: Host, *settings: str) -> None:
+    """Change kernel settings of a host's IPv4; inside it nobody may."""
+    names = (f"net.ipv4.{setting}" for setting in settings)
+    run("ip", "netns", "exec", layout.link(host.name), "sysctl", "-qw", *names)
 
 
 def _ip(name: str, *commands: str) -> None:

@@ -11,10 +11,12 @@ import pytest
 from remediate.lab.hosts import Hosts
 from remediate.lab.layout import Layout
 from remediate.lab.locks import locked
+from remediate.lab.roster import ROUTERS
 
 #: Fixed, so that the next session finds and removes what a killed one has left.
 SECOND = Layout(Path("/var/lib/remediate-lab-test"), "rmtest", "10.213.78")
 THIRD = Layout(Path("/var/lib/remediate-lab-test2"), "rmtest2", "10.213.79")
+ROUTED = Layout(Path("/var/lib/remediate-lab-test3"), "rmtest3", "10.213.98")
 
 
 def quiet(_line: str) -> None:
@@ -51,3 +53,11 @@ def hosts(_second_lab: Hosts) -> Hosts:
 def spare() -> Iterator[Hosts]:
     """A lab of lb1 and web1 that has never been up."""
     yield from _fresh(Hosts(THIRD, 2))
+
+
+@pytest.fixture(scope="session")
+def routed() -> Iterator[Hosts]:
+    """lb1 and web1, two sites with all their routers, and desk1 at the other site."""
+    for hosts in _fresh(Hosts(ROUTED, 2, ROUTERS)):
+        hosts.up(quiet)
+        yield hosts
