@@ -185,7 +185,7 @@ class VCenter:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         enter = cgroups.inside(cgroups.create(self.group))
-        with (self.root / "log").open("wb") as log:
+        with (self.root / "log").open("ab") as log:
             subprocess.run(
                 ["setsid", "--fork", *enter, program, f"-config={config}"],
                 stdin=subprocess.DEVNULL,

@@ -52,18 +52,18 @@ func (m *machine) end() {
 	m.busy = false
 }
 
-// on tells the power state as the API shows it.
-func (m *machine) on() bool {
+// on tells the power state as the API shows it. A handler passes its own context: it holds the machine's lock.
+func (m *machine) on(ctx *simulator.Context) bool {
 	var on bool
-	m.center.context().WithLock(m, func() {
+	ctx.WithLock(m, func() {
 		on = m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 	})
 	return on
 }
 
-func (m *machine) toolsRun() bool {
+func (m *machine) toolsRun(ctx *simulator.Context) bool {
 	var run bool
-	m.center.context().WithLock(m, func() {
+	ctx.WithLock(m, func() {
 		run = m.Guest.ToolsRunningStatus == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 	})
 	return run
@@ -72,7 +72,7 @@ func (m *machine) toolsRun() bool {
 // power is the body of a task that needs one power state and has an effect.
 func (m *machine) power(verb string, needsOn, becomesOn bool) work {
 	return func() (types.AnyType, types.BaseMethodFault) {
-		if m.on() != needsOn {
+		if m.on(m.center.context()) != needsOn {
 			return nil, &types.InvalidPowerState{RequestedState: powerState(needsOn), ExistingState: powerState(!needsOn)}
 		}
 		if _, fault := m.effect(verb); fault != nil {
@@ -115,25 +115,25 @@ func (m *machine) ResetVMTask(ctx *simulator.Context, _ *types.ResetVM_Task) soa
 }
 
 // ShutdownGuest asks the guest and answers at once, as vCenter does: whether it goes down shows in its power state.
-func (m *machine) ShutdownGuest(_ *simulator.Context, _ *types.ShutdownGuest) soap.HasFault {
-	if fault := m.askGuest("shutdown"); fault != nil {
+func (m *machine) ShutdownGuest(ctx *simulator.Context, _ *types.ShutdownGuest) soap.HasFault {
+	if fault := m.askGuest(ctx, "shutdown"); fault != nil {
 		return refuse(fault)
 	}
 	return &methods.ShutdownGuestBody{Res: &types.ShutdownGuestResponse{}}
 }
 
-func (m *machine) RebootGuest(_ *simulator.Context, _ *types.RebootGuest) soap.HasFault {
-	if fault := m.askGuest("reboot"); fault != nil {
+func (m *machine) RebootGuest(ctx *simulator.Context, _ *types.RebootGuest) soap.HasFault {
+	if fault := m.askGuest(ctx, "reboot"); fault != nil {
 		return refuse(fault)
 	}
 	return &methods.RebootGuestBody{Res: &types.RebootGuestResponse{}}
 }
 
-func (m *machine) askGuest(verb string) types.BaseMethodFault {
-	if !m.on() {
+func (m *machine) askGuest(ctx *simulator.Context, verb string) types.BaseMethodFault {
+	if !m.on(ctx) {
 		return &types.InvalidPowerState{RequestedState: powerState(true), ExistingState: powerState(false)}
 	}
-	if !m.toolsRun() {
+	if !m.toolsRun(ctx) {
 		return &types.ToolsUnavailable{}
 	}
 	go func() {

@@ -36,15 +36,17 @@ func (m *machine) take(req *types.CreateSnapshot_Task) (types.AnyType, types.Bas
 	if m.depth() >= m.center.current().MaxDepth {
 		return nil, &types.TooManySnapshotLevels{}
 	}
+	ctx := m.center.context()
+	on, tools := m.on(ctx), m.toolsRun(ctx)
 	made := record{
 		Ref:         fmt.Sprintf("snapshot-%d", m.center.lastID.Add(1)),
 		Name:        req.Name,
 		Description: req.Description,
 		Created:     time.Now(),
 		// A machine that is off has no memory to keep.
-		On: req.Memory && m.on(),
+		On: req.Memory && on,
 		// vSphere ignores the wish without Tools, and where memory is kept.
-		Quiesced: req.Quiesce && !req.Memory && m.on() && m.toolsRun(),
+		Quiesced: req.Quiesce && !req.Memory && on && tools,
 	}
 	done, fault := m.effect("create", made.Ref, "--room", strconv.FormatInt(m.center.free(), 10))
 	if fault != nil {
