@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from remediate.adapters.vmware.session import VCenter
     from remediate.adapters.vmware.snapshot import VmSnapshot
 
-_POLL = 0.5
+_POLL = 0.2
+#: So long what vCenter shows may lag behind what it did.
+_SETTLE = 10.0
+_NOT_AS_BEFORE = "reverted, but its power state is not as before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +117,32 @@ def _power_back(
     Returns:
         those whose power is not as it was when the snapshot was taken.
     """
+    results: dict[str, Result] = {}
+    settled = time.monotonic() + _SETTLE
+    while True:
+        seen = _read([c for c in contexts if c.target.name not in results])
+        results |= {n: failed(m) for n, m in seen.items() if isinstance(m, StepFailed)}
+        wrong = {n: m for n, m in seen.items() if isinstance(m, Machine) and m.power is not goals[n].power}
+        if not wrong or time.monotonic() > settled:
+            break
+        starts = {n: _switching(vcenter, m, goals[n].power) for n, m in wrong.items()}
+        ended = _tasks(step, vcenter, starts, deadline)
+        # Switched meanwhile: what vCenter showed was not its newest. The next look tells.
+        bad = {n: e for n, e in ended.items() if e.end is not End.DONE and e.fault != "InvalidPowerState"}
+        results |= {n: not_done(e, _NOT_AS_BEFORE) for n, e in bad.items()}
+        time.sleep(_POLL)
+    for name, machine in wrong.items():
+        why = StepFailed(f"{_NOT_AS_BEFORE}: {machine.power}, not {goals[name].power}")
+        results[name] = failed(why)
+    return results
+
+
+def _switching(vcenter: VCenter, machine: Machine, power: Power) -> Callable[[], vim.Task]:
     from pyVmomi import vim
 
-    starts: dict[str, Callable[[], vim.Task]] = {}
-    for name, machine in _read(contexts).items():
-        wanted = goals[name].power
-        if isinstance(machine, Machine) and machine.power is not wanted:
-            there = vcenter.reference(vim.VirtualMachine, machine.moref)
-            starts[name] = there.PowerOnVM_Task if wanted is Power.ON else there.PowerOffVM_Task
-    ended = _tasks(step, vcenter, starts, deadline)
-    what = "reverted, but its power state is not as before"
-    results = {n: not_done(e, what) for n, e in ended.items() if e.end is not End.DONE}
-    for name, machine in _read(contexts).items():
-        if isinstance(machine, StepFailed):
-            results.setdefault(name, failed(machine))
-        elif machine.power is not goals[name].power:
-            wrong = StepFailed(f"{what}: {machine.power}, not {goals[name].power}")
-            results.setdefault(name, failed(wrong))
-    return results
+    there = vcenter.reference(vim.VirtualMachine, machine.moref)
+    method: Callable[[], vim.Task] = there.PowerOnVM_Task if power is Power.ON else there.PowerOffVM_Task
+    return method
 
 
 def _read(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:

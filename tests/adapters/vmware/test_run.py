@@ -146,7 +146,8 @@ def test_a_failure_is_rolled_back_by_revert(world: World, place: Place) -> None:
     assert motds(world) == before
     assert set(place.finals().values()) == {"verified-original"}
     assert (world.power("web1"), world.power("web2")) == ("poweredOn", "poweredOn")
-    assert [o.result.summary[:11] for o in place.outcomes(Verb.UNDO, "vm-snapshot")] == ["reverted to"] * 2
+    undone = place.outcomes(Verb.UNDO, "vm-snapshot")
+    assert [o.result.summary[:11] for o in undone] == ["reverted to"] * 2, undone
 
 
 def test_a_revert_that_restores_nothing_is_found_out(world: World, place: Place) -> None:

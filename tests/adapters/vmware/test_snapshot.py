@@ -224,4 +224,4 @@ def test_reasons_against_it_refuse_the_plan(world: World) -> None:
 
 def test_a_user_without_the_privilege_is_refused(world: World) -> None:
     with pytest.raises(StepFailed, match=r"lacks the privilege VirtualMachine\.State\.CreateSnapshot"):
-        GUARD.observe(world.planning(**AUDITOR_VARS))
+        GUARD.observe(world.planning(AUDITOR_VARS))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,9 @@ from pydantic import JsonValue
 from pyVmomi import vim
 
 from remediate.adapters.clients import ClientPool
+from remediate.adapters.hosts.client import HostClient
+from remediate.adapters.hosts.client import connect as host
+from remediate.adapters.hosts.errors import Unreachable
 from remediate.lab.hosts import Hosts
 from remediate.lab.layout import Layout
 from remediate.lab.network import address
@@ -107,9 +111,9 @@ class World:
             attempts=attempt,
         )
 
-    def planning(self, name: str = "web1", **variables: JsonValue) -> Context:
+    def planning(self, variables: Mapping[str, JsonValue] | None = None) -> Context:
         """The context of an observation while a plan is being made."""
-        return self.context(name, run="plan-1", attempt=0, variables=variables)
+        return self.context(run="plan-1", attempt=0, variables=variables)
 
     def undoing(self, context: Context) -> Context:
         """What the engine makes of the context of an apply for its undo."""
@@ -168,6 +172,24 @@ class World:
                 self.do(machine.RemoveAllSnapshots_Task())
             if machine.runtime.powerState != "poweredOn":
                 self.do(machine.PowerOnVM_Task())
+                until(partial(_tools_run, machine))
+
+
+def _tools_run(machine: Any) -> bool:
+    return bool(machine.guest.toolsRunningStatus == "guestToolsRunning")
+
+
+def reach(context: Context) -> HostClient:
+    """The host over SSH, as soon as it answers."""
+
+    def attempt() -> HostClient | None:
+        with suppress(Unreachable):
+            return host(context)
+        return None
+
+    found = until(attempt)
+    assert found is not None
+    return found
 
 
 def connect() -> Any:
@@ -175,7 +197,7 @@ def connect() -> Any:
     from pyVim.connect import SmartConnect
 
     way = VCenter(LAYOUT).variables()
-    return SmartConnect(
+    return SmartConnect(  # type: ignore[no-untyped-call]
         host=way["vcenter_hostname"],
         port=way["vcenter_port"],
         user=way["vcenter_username"],
