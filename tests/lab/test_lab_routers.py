@@ -148,7 +148,7 @@ def test_the_admins_shell_is_the_routers_own_and_netops_may_only_do_its_work(hos
 
 
 def test_a_router_takes_a_change_back_by_itself_unless_it_is_told_in_time(edges: Hosts) -> None:
-    backup = "/var/lib/netops/backup.conf"
+    backup = "/home/netops/backup.conf"
     # What comes before the first comment is no configuration, and would be refused.
     running = shown(edges, "ra1", "show", "running-config").partition("!\n")[2]
     assert edges.exec("ra1", ["tee", backup], stdin=running, user="netops").returncode == 0
