@@ -93,6 +93,17 @@ func faultNamed(name string) types.BaseMethodFault {
 		return nil
 	}
 	fault, _ := reflect.New(kind).Interface().(types.BaseMethodFault)
+	// What the schema requires of them; a client can't read them without.
+	switch f := fault.(type) {
+	case *types.TaskInProgress:
+		f.Task = types.ManagedObjectReference{Type: "Task", Value: "task-0"}
+	case *types.ManagedObjectNotFound:
+		f.Obj = types.ManagedObjectReference{Type: "VirtualMachine", Value: "vm-0"}
+	case *types.InvalidPowerState:
+		f.ExistingState = types.VirtualMachinePowerStatePoweredOff
+	case *types.FileLocked:
+		f.File = "[lab] disk.vmdk"
+	}
 	return fault
 }
 
