@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,6 +14,17 @@ from remediate.errors import StepFailed
 
 T = TypeVar("T")
 Key = tuple[str, ...]
+
+
+#: Held while an SDK is imported: of packages that import each other in circles, two threads can see a half.
+_IMPORTING = threading.Lock()
+
+
+def load_sdk(*modules: str) -> None:
+    """Import these before anything of them is used: the first use is on many threads at once."""
+    with _IMPORTING:
+        for module in modules:
+            import_module(module)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from remediate.adapters.clients import load_sdk
 from remediate.adapters.hosts.access import Access, access
 from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.local import LocalPipe
@@ -55,6 +56,7 @@ def open_session(way: Access, clients: Clients) -> Session:
     """A new agent on the host; a host in between is connected to once, for all that lie behind it."""
     if way.connection == "local":
         return Session(way, LocalPipe(way))
+    load_sdk("paramiko", "fabric")
     from remediate.adapters.hosts.ssh import SshPipe, gateway
 
     return Session(way, SshPipe(way, gateway(way, clients)))

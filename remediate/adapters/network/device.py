@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from remediate.adapters.clients import ClientPool
+from remediate.adapters.clients import ClientPool, load_sdk
 from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.text import clip
 from remediate.adapters.network.access import device_access
@@ -56,6 +56,7 @@ class Device:
         key = ("network", self.name)
 
         def open_() -> DeviceSession:
+            load_sdk("paramiko", "netmiko")
             return DeviceSession(self._access, self._context.secrets, clients)
 
         session = clients.get(key, open_, DeviceSession.close)

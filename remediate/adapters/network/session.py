@@ -41,6 +41,8 @@ _LOGIN_SECONDS = 30.0
 _GLANCE = 0.005
 #: So long nothing may follow a prompt, because a line of output may look like one.
 _QUIET = 0.02
+#: A prompt or pager is looked for in so many last characters.
+_TAIL = 4096
 _PAGER = re.compile(r"(?:--\s?\(?[Mm]ore\)?\s?--|---\(more[^)]*\)---|<--- More --->)[ \t]*\Z")
 
 
@@ -63,6 +65,7 @@ class DeviceSession:
 
     def __init__(self, access: DeviceAccess, secrets: Secrets, clients: Clients) -> None:
         self.name = access.way.name
+        self._fence = clients.fence
         self.turn = threading.RLock()
         """Held over everything that must not be interleaved, such as a change with its begin and commit."""
         self.broken = ""
@@ -101,6 +104,8 @@ class DeviceSession:
         try:
             if not self.usable():
                 raise Lost(self.broken or "the connection is gone")
+            if effect:
+                self._fence()
             with self._until(deadline):
                 self._drain()
                 sent = True
@@ -133,19 +138,20 @@ class DeviceSession:
             pass
 
     def _answer(self, command: str) -> str:
-        text, ended = "", False
+        """What comes between the echo of the command and the next prompt. One that comes before the echo
+        belongs to whatever was asked before."""
+        text, echoed, ended = "", False, False
         while True:
-            new = self._connection.read_channel()
-            if new:
+            if new := self._connection.read_channel():
                 text, ended = text + new, False
-                shown = clean(text[-4096:])
-                if _PAGER.search(shown):
+                echoed = echoed or _squeezed(command) in _squeezed(clean(text))
+                if _PAGER.search(clean(text[-_TAIL:])):
                     text = _without_pager(text)
                     self._connection.write_channel(" ")
                 continue
             if ended:
                 break
-            ended = bool(self._prompt.search(clean(text[-4096:])))
+            ended = echoed and bool(self._prompt.search(clean(text[-_TAIL:])))
             time.sleep(_QUIET if ended else _GLANCE)
         whole = clean(text)
         found = self._prompt.search(whole)
@@ -169,8 +175,16 @@ def _without_pager(text: str) -> str:
 
 
 def _without_echo(text: str, command: str) -> str:
-    first, _, rest = text.lstrip("\n").partition("\n")
-    return rest if first.rstrip().endswith(command.strip()) else text
+    """What follows the echo, which a narrow terminal breaks over lines."""
+    lines = text.split("\n")
+    for number in range(1, len(lines) + 1):
+        if _squeezed(command) in _squeezed("".join(lines[:number])):
+            return "\n".join(lines[number:])
+    return text
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _login(access: DeviceAccess, secrets: Secrets, clients: Clients) -> Any:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from remediate.adapters.clients import load_sdk
 from remediate.adapters.vmware.access import Access, access
 from remediate.adapters.vmware.errors import Unreachable
 from remediate.errors import InputError
@@ -27,11 +28,12 @@ def connect(context: Context) -> VCenter:
 
 def session(way: Access, clients: Clients, secrets: Secrets) -> VCenter:
     """The session of this vCenter, opened now if there is none; errors as those of `connect`."""
+    load_sdk("pyVmomi")
     from remediate.adapters.vmware.session import VCenter
 
     def open_() -> VCenter:
         try:
-            return VCenter(way, secrets.resolve(way.password))
+            return VCenter(way, secrets.resolve(way.password), clients.fence)
         except InputError as error:
             # In the middle of a run that is no question for a user any more: nothing was done.
             raise Unreachable(error.problem, error.advice) from None

@@ -66,6 +66,7 @@ class VCenter:
 
     Args:
         access: which vCenter.
+        fence: asked before each call that changes something; see `Clients.fence`.
         password: the resolved one; it is sent after the server has proved who it is, and kept for a re-login.
 
     Raises:
@@ -73,8 +74,9 @@ class VCenter:
         Rejected: the login was refused.
     """
 
-    def __init__(self, access: Access, password: str) -> None:
+    def __init__(self, access: Access, password: str, fence: Callable[[], None] = lambda: None) -> None:
         self.name = access.name
+        self._fence = fence
         self._user, self._password = access.username, password
         # Any: pyvmomi has types for what vCenter answers, but not for its own machinery.
         self._stub: Any = cast(Any, _Stub)(
@@ -179,6 +181,7 @@ class VCenter:
         raise AssertionError("unreachable")
 
     def _change(self, call: Callable[[], T]) -> T:
+        self._fence()
         try:
             return call()
         except vim.fault.NotAuthenticated:
