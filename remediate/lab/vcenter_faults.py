@@ -33,7 +33,7 @@ class Faults:
     def task_fails(
         self, method: str, fault: str, *, vm: str = "", times: int = 1, late: bool = False
     ) -> None:
-        """Its task ends in ``fault`` (such as ``NoDiskSpace``): without an effect, or if ``late`` after it."""
+        """Its task ends in ``fault``, such as ``NoDiskSpace``: before its effect, or if ``late`` after it."""
         self._rule("task", "fault", method, vm, times, fault=fault, late=late)
 
     def task_takes(self, method: str, seconds: float, *, vm: str = "", times: int = 1) -> None:
