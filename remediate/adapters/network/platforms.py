@@ -22,7 +22,7 @@ _CISCO_REJECTS = (
     r"^(?:Invalid (?:input|command)|Incomplete command|Ambiguous command)",
 )
 _CISCO_SECRETS = (
-    r"\b(?:password|secret|key-string|key|community|pre-shared-key|authentication-key)\s+(?:\d+\s+)?(\S+)",
+    r"\b(?:password|secret|key-string|(?<!-)key|community|pre-shared-key|authentication-key)\s+(?:\d+\s+)?(\S+)",
     r"\bmessage-digest-key \d+ md5\s+(?:\d+\s+)?(\S+)",
 )
 

@@ -177,7 +177,7 @@ def _without_pager(text: str) -> str:
 def _without_echo(text: str, command: str) -> str:
     """What follows the echo, which a narrow terminal breaks over lines."""
     lines = text.split("\n")
-    for number in range(1, len(lines) + 1):
+    for number in range(1, min(len(lines), 10) + 1):
         if _squeezed(command) in _squeezed("".join(lines[:number])):
             return "\n".join(lines[number:])
     return text
