@@ -13,13 +13,14 @@ from remediate.lab.locks import locked
 from remediate.lab.people import People
 from remediate.lab.roster import DEFAULT, ROUTERS
 from remediate.lab.rt import RequestTracker
+from remediate.lab.vcenter import VCenter
 
 LOCK = HOME / "lab.lock"
 
 
 def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
     """Every part of the lab, in the order in which they start; ``hosts`` is how many hosts there are."""
-    return (Hosts(total=hosts, routers=ROUTERS), RequestTracker(), People())
+    return (Hosts(total=hosts, routers=ROUTERS), VCenter(), RequestTracker(), People())
 
 
 def up(progress: Progress, hosts: int = DEFAULT) -> None:
