@@ -15,7 +15,7 @@ from remediate.adapters.network.device import Device, connect
 from remediate.adapters.network.state import routes
 from remediate.adapters.network.step import ConfigStep
 from remediate.errors import StepFailed
-from remediate.model.base import Duration
+from remediate.model.base import Duration, State
 from remediate.model.step import Check, Context, Estimate, Result
 
 #: Seconds between two packets, and so the resolution of an outage.
@@ -86,6 +86,12 @@ class MoveTraffic(ConfigStep):
             return (route,)
         return (route, Traffic(frm=self.frm, to=self.to, within=self.settle))
 
+    def observe(self, context: Context) -> State:
+        """The configuration. A host that nobody knows shows here, before anybody approves."""
+        if self.frm is not None and self.frm not in context.peers:
+            raise StepFailed(f"{self.frm} is no host of this plan", "name it in the runbook's peers")
+        return super().observe(context)
+
     def apply(self, context: Context) -> Result:
         """Change it while packets are counted, and wait until the route has moved."""
         with ThreadPoolExecutor(1) as pool:
@@ -101,10 +107,8 @@ class MoveTraffic(ConfigStep):
         """Packets sent and lost from just before the change on; empty if nobody sends any."""
         if self.frm is None or self.to is None:
             return {}
-        host = context.peers.get(self.frm)
-        if host is None:
-            return {}
         try:
+            host = context.peers[self.frm]
             sent, received = ping(context, host, context.target.render(self.to), int(self.settle / 3 / _PACE))
         except StepFailed:
             # A measurement that failed is no reason to doubt the change; its checks come later.

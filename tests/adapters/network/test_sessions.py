@@ -58,7 +58,7 @@ def target(
     own: dict[str, object] = {"network_platform": platform, "remediate_known_hosts": str(known), **more}
     if key is not None:
         own["ansible_ssh_private_key_file"] = str(key)
-    return Target(name="dev1", address="127.0.0.1", port=simulator.port, user="ops", vars=own)  # type: ignore[arg-type]
+    return Target(name="dev1", address="127.0.0.1", port=simulator.port, user="ops", vars=own)
 
 
 @pytest.fixture

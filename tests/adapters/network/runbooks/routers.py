@@ -36,7 +36,7 @@ class RouterLines(Runbook):
     strategy = Waves(canary=1, then="100%")
     risk = Risk(level=RiskLevel.LOW, outage="none", data_loss="none")
 
-    def steps(self, inputs: Inputs) -> Iterator[Step]:  # type: ignore[override]
+    def steps(self, inputs: Inputs) -> Iterator[Step]:
         """The change."""
         port: list[Check] = []
         if inputs.port:
