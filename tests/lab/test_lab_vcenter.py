@@ -405,16 +405,52 @@ class TestPower:
         until(lambda: vm.runtime.powerState == "poweredOn", "the power is seen")
 
 
+class TestShape:
+    def test_a_change_waits_for_the_power_and_a_revert_takes_it_back(
+        self, vm: Any, center: VCenter, hosts: Hosts
+    ) -> None:
+        def change(**wanted: object) -> None:
+            done(vm.ReconfigVM_Task(cast(Any, vim.vm.ConfigSpec)(**wanted)))
+
+        def seen(of: Any) -> list[object]:
+            config = of.config
+            return [config.hardware.numCPU, config.hardware.memoryMB, config.annotation]
+
+        with pytest.raises(vim.fault.InvalidPowerState):
+            change(numCPUs=2)
+        change(annotation="as before")
+        taken = snap(vm)
+        done(vm.PowerOffVM_Task())
+        change(numCPUs=2, memoryMB=1024, annotation="bigger")
+        assert seen(vm) == [2, 1024, "bigger"]
+        assert seen(taken) == [1, 512, "as before"]
+        cgroups.kill(center.group)
+        center.up(quiet)
+        with session() as si:
+            again = machine(si)
+            assert seen(again) == [2, 1024, "bigger"]
+            done(again.snapshot.currentSnapshot.RevertToSnapshot_Task())
+            assert seen(again) == [1, 512, "as before"]
+
+    def test_it_has_a_disk(self, vm: Any) -> None:
+        disks = [d for d in vm.config.hardware.device if isinstance(d, vim.vm.device.VirtualDisk)]
+        assert [disk.capacityInKB for disk in disks] == [8 << 20]
+
+
 class TestFaults:
-    @pytest.mark.parametrize(
-        "name",
-        ["NoDiskSpace", "ApplicationQuiesceFault", "TaskInProgress", "TooManySnapshotLevels", "FileLocked"],
-    )
-    def test_a_task_fails_as_it_would(self, vm: Any, name: str) -> None:
-        FAULTS.task_fails(CREATE, name, vm="web1")
-        with pytest.raises(getattr(vim.fault, name)):
-            snap(vm)
-        assert vm.snapshot is None
+    def test_a_task_fails_as_it_would(self, vm: Any) -> None:
+        for name in (
+            "NoDiskSpace",
+            "ApplicationQuiesceFault",
+            "TaskInProgress",
+            "TooManySnapshotLevels",
+            "FileLocked",
+            "InvalidPowerState",
+        ):
+            FAULTS.task_fails(CREATE, name, vm="web1")
+            with pytest.raises(getattr(vim.fault, name)):
+                snap(vm)
+            assert vm.snapshot is None
         assert snap(vm)
 
     def test_a_task_fails_after_its_effect(self, vm: Any) -> None:
@@ -463,8 +499,11 @@ class TestFaults:
         until(lambda: vm.snapshot, "the snapshot")
 
     def test_a_machine_vanishes_and_comes_back(self, si: Any, vm: Any) -> None:
+        taken = snap(vm)
         FAULTS.unregister("web1")
         assert machine(si) is None
+        with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+            taken.RevertToSnapshot_Task()
         with pytest.raises(vmodl.fault.ManagedObjectNotFound):
             vm.CreateSnapshot_Task("x", "", False, False)
         with pytest.raises(vmodl.fault.ManagedObjectNotFound):

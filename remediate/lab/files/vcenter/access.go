@@ -28,17 +28,27 @@ var privilege = map[string]string{
 	"TerminateSession":             "Sessions.TerminateSession",
 }
 
-// Reading needs what every role has, and these begin the names of methods that only read.
+// What a change of a machine needs depends on what is changed.
+const (
+	changeCPUs   = "VirtualMachine.Config.CPUCount"
+	changeMemory = "VirtualMachine.Config.Memory"
+	changeNotes  = "VirtualMachine.Config.Annotation"
+)
+
+// granted to users who may do more than read: all that the lab has a use for.
+var granted = append(slices.Collect(maps.Values(privilege)), changeCPUs, changeMemory, changeNotes)
+
+// reading lists how the names of methods begin that need no more than every role has.
 var reading = []string{
 	"Retrieve", "Continue", "Cancel", "Fetch", "Find", "Has", "Query", "Read", "Rewind", "Wait", "Check", "Current",
 	"Refresh", "SessionIsActive", "Logout", "CreateFilter", "CreatePropertyCollector", "CreateContainerView",
 	"CreateListView", "CreateInventoryView", "CreateCollector", "DestroyView", "DestroyProperty", "DestroyCollector",
 }
 
-// Without a session one may log in, and read what is needed for that.
+// opening lists what is allowed without a session: to log in, and to read what is needed for that.
 var opening = []string{"Login", "RetrieveServiceContent"}
 
-// Roles of the simulator that prove nothing: it takes any token and any certificate for a login.
+// backDoors are logins of the simulator that prove nothing: it takes any token and any certificate.
 var backDoors = []string{"LoginByToken", "LoginExtensionByCertificate", "CloneSession", "ImpersonateUser"}
 
 // admit decides about every call before it is carried out.
@@ -56,8 +66,11 @@ func (c *center) admit(ctx *simulator.Context, call *simulator.Method) (mo.Refer
 	if call.Name == "CancelTask" {
 		return nil, &types.NotSupported{} // none of our tasks is cancelable
 	}
-	if needs := required(call.Name); !c.grants(ctx.Session.UserName, needs) {
+	if needs := required(call); !c.grants(ctx.Session.UserName, needs) {
 		return nil, &types.NoPermission{Object: &call.This, PrivilegeId: needs}
+	}
+	if m != nil && m.isGone() {
+		return nil, &types.ManagedObjectNotFound{Obj: call.This} // its snapshots are unknown with it
 	}
 	if m != nil && slices.Contains(m.DisabledMethod, call.Name) {
 		return nil, &types.MethodDisabled{Source: "lab"}
@@ -100,12 +113,21 @@ func touched(call *simulator.Method) []types.ManagedObjectReference {
 	return refs
 }
 
-func required(method string) string {
-	if slices.ContainsFunc(reading, func(prefix string) bool { return strings.HasPrefix(method, prefix) }) {
+func required(call *simulator.Method) string {
+	if slices.ContainsFunc(reading, func(prefix string) bool { return strings.HasPrefix(call.Name, prefix) }) {
 		return "System.Read"
 	}
-	if needs, known := privilege[method]; known {
+	if needs, known := privilege[call.Name]; known {
 		return needs
+	}
+	if change, is := call.Body.(*types.ReconfigVM_Task); is {
+		switch {
+		case change.Spec.NumCPUs != 0:
+			return changeCPUs
+		case change.Spec.MemoryMB != 0:
+			return changeMemory
+		}
+		return changeNotes
 	}
 	return "Global.Settings" // which nobody has: the lab's machines are made and changed by the lab
 }
@@ -119,15 +141,7 @@ func (c *center) grants(name, id string) bool {
 	if strings.HasPrefix(id, "System.") {
 		return true
 	}
-	if user.ReadOnly {
-		return false
-	}
-	for _, granted := range privilege {
-		if granted == id {
-			return true
-		}
-	}
-	return false
+	return !user.ReadOnly && slices.Contains(granted, id)
 }
 
 func (c *center) user(name string) *userSpec {
@@ -157,8 +171,8 @@ func (a *authorization) judge(user string, entities []types.ManagedObjectReferen
 	for _, entity := range entities {
 		one := types.EntityPrivilege{Entity: entity}
 		for _, id := range ids {
-			granted := types.PrivilegeAvailability{PrivId: id, IsGranted: a.center.grants(user, id)}
-			one.PrivAvailability = append(one.PrivAvailability, granted)
+			has := types.PrivilegeAvailability{PrivId: id, IsGranted: a.center.grants(user, id)}
+			one.PrivAvailability = append(one.PrivAvailability, has)
 		}
 		found = append(found, one)
 	}
@@ -172,11 +186,11 @@ func (a *authorization) HasPrivilegeOnEntities(ctx *simulator.Context, req *type
 }
 
 func (a *authorization) HasPrivilegeOnEntity(ctx *simulator.Context, req *types.HasPrivilegeOnEntity) soap.HasFault {
-	var granted []bool
+	var has []bool
 	for _, id := range req.PrivId {
-		granted = append(granted, a.center.grants(a.owner(ctx, req.SessionId), id))
+		has = append(has, a.center.grants(a.owner(ctx, req.SessionId), id))
 	}
-	return &methods.HasPrivilegeOnEntityBody{Res: &types.HasPrivilegeOnEntityResponse{Returnval: granted}}
+	return &methods.HasPrivilegeOnEntityBody{Res: &types.HasPrivilegeOnEntityResponse{Returnval: has}}
 }
 
 func (a *authorization) HasUserPrivilegeOnEntities(_ *simulator.Context, req *types.HasUserPrivilegeOnEntities) soap.HasFault {
@@ -187,7 +201,7 @@ func (a *authorization) HasUserPrivilegeOnEntities(_ *simulator.Context, req *ty
 
 func (a *authorization) FetchUserPrivilegeOnEntities(_ *simulator.Context, req *types.FetchUserPrivilegeOnEntities) soap.HasFault {
 	var ids []string
-	for _, id := range append(slices.Collect(maps.Values(privilege)), "System.Anonymous", "System.Read", "System.View") {
+	for _, id := range append([]string{"System.Anonymous", "System.Read", "System.View"}, granted...) {
 		if a.center.grants(req.UserName, id) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}

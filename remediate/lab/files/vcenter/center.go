@@ -104,6 +104,10 @@ func (c *center) populate() error {
 func (c *center) create(
 	ctx context.Context, to *object.DatacenterFolders, pool *object.ResourcePool, store *object.Datastore, spec *machineSpec,
 ) (*machine, error) {
+	devices, err := disk(store.Reference())
+	if err != nil {
+		return nil, err
+	}
 	task, err := to.VmFolder.CreateVM(ctx, types.VirtualMachineConfigSpec{
 		Name:         spec.Name,
 		InstanceUuid: spec.InstanceUUID,
@@ -111,7 +115,8 @@ func (c *center) create(
 		NumCPUs:      spec.CPUs,
 		MemoryMB:     spec.MemoryMB,
 		GuestId:      string(types.VirtualMachineGuestOsIdentifierDebian12_64Guest),
-		Files:        &types.VirtualMachineFileInfo{VmPathName: (&object.DatastorePath{Datastore: path.Base(store.InventoryPath)}).String()},
+		DeviceChange: devices,
+		Files:        &types.VirtualMachineFileInfo{VmPathName: "[" + path.Base(store.InventoryPath) + "]"},
 	}, pool, nil)
 	if err != nil {
 		return nil, err
@@ -128,6 +133,18 @@ func (c *center) create(
 	made := &machine{VirtualMachine: plain, center: c, spec: spec}
 	c.registry().Put(made)
 	return made, nil
+}
+
+// disk is the hardware that every machine has: a controller, and one disk that snapshots hold.
+func disk(store types.ManagedObjectReference) ([]types.BaseVirtualDeviceConfigSpec, error) {
+	var devices object.VirtualDeviceList
+	controller, err := devices.CreateSCSIController("pvscsi")
+	if err != nil {
+		return nil, err
+	}
+	made := devices.CreateDisk(controller.(types.BaseVirtualController), store, "")
+	made.CapacityInKB = 8 << 20
+	return append(devices, controller, made).ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
 }
 
 func (c *center) registry() *simulator.Registry {

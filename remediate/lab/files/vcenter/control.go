@@ -169,6 +169,12 @@ func (m *machine) grant(wanted *wish) {
 	m.refresh()
 }
 
+func (m *machine) isGone() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gone
+}
+
 // vanish takes the machine out of the inventory, as if somebody had unregistered it, or puts it back.
 func (m *machine) vanish(ctx *simulator.Context, gone bool) {
 	m.mu.Lock()

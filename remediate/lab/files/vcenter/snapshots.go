@@ -23,7 +23,7 @@ func (m *machine) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSn
 		return refuse(&types.InvalidName{Name: req.Name})
 	}
 	task, fault := m.center.start(m, "CreateSnapshot_Task", userOf(ctx), func() (types.AnyType, types.BaseMethodFault) {
-		return m.take(req)
+		return m.keep(req)
 	})
 	if fault != nil {
 		return refuse(fault)
@@ -31,8 +31,8 @@ func (m *machine) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSn
 	return &methods.CreateSnapshot_TaskBody{Res: &types.CreateSnapshot_TaskResponse{Returnval: task}}
 }
 
-// take is the body of the task that makes a snapshot.
-func (m *machine) take(req *types.CreateSnapshot_Task) (types.AnyType, types.BaseMethodFault) {
+// keep is the body of the task that makes a snapshot.
+func (m *machine) keep(req *types.CreateSnapshot_Task) (types.AnyType, types.BaseMethodFault) {
 	if m.depth() >= m.center.current().MaxDepth {
 		return nil, &types.TooManySnapshotLevels{}
 	}
@@ -47,6 +47,7 @@ func (m *machine) take(req *types.CreateSnapshot_Task) (types.AnyType, types.Bas
 		On: req.Memory && on,
 		// vSphere ignores the wish without Tools, and where memory is kept.
 		Quiesced: req.Quiesce && !req.Memory && on && tools,
+		Shape:    m.shape(),
 	}
 	done, fault := m.effect("create", made.Ref, "--room", strconv.FormatInt(m.center.free(), 10))
 	if fault != nil {
@@ -97,7 +98,8 @@ func (m *machine) revert(ref string) work {
 		if _, fault := m.effect("revert", ref, "--power", power); fault != nil {
 			return nil, fault
 		}
-		m.change(func(t *tree) { t.Current = ref })
+		m.take(kept.Shape)
+		m.change(func(t *tree) { t.Current, t.Shape = ref, &kept.Shape })
 		m.show(kept.On, kept.On)
 		return nil, nil
 	}

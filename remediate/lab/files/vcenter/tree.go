@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -18,6 +19,7 @@ type tree struct {
 	Records []record `json:"records"` // parents come before their children
 	Current string   `json:"current"`
 	LastID  int32    `json:"last_id"`
+	Shape   *shape   `json:"shape"` // absent: as the lab made it
 }
 
 type record struct {
@@ -31,6 +33,7 @@ type record struct {
 	Quiesced    bool      `json:"quiesced"`
 	Bytes       int64     `json:"bytes"`
 	Real        bool      `json:"real"` // false if made without effects: then there is nothing on disk
+	Shape       shape     `json:"shape"`
 }
 
 func (r record) reference() types.ManagedObjectReference {
@@ -179,6 +182,9 @@ func (m *machine) load() {
 		log.Printf("%s: %v", m.spec.Name, err)
 	}
 	m.tree.remove(m.lost())
+	if m.tree.Shape != nil {
+		m.take(*m.tree.Shape)
+	}
 	m.publish(m.tree)
 	m.mend()
 }
@@ -202,7 +208,9 @@ func (m *machine) publish(now tree) {
 		known[r.reference()] = true
 		if m.center.registry().Get(r.reference()) == nil {
 			made := &snapshot{center: m.center}
-			made.Self, made.Vm, made.Config = r.reference(), m.Self, *m.Config
+			made.Self, made.Vm = r.reference(), m.Self
+			made.Config = *ctx.Checkpoint(m).(*mo.VirtualMachine).Config
+			r.Shape.apply(&made.Config)
 			m.center.registry().Put(made)
 		}
 	}
