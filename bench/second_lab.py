@@ -25,11 +25,11 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def lab(total: int) -> Iterator[Hosts]:
-    """So many running hosts, as built. They are taken down whatever happens to the block."""
+def lab(total: int, routers: int = 0) -> Iterator[Hosts]:
+    """So many running hosts and routers, as built. They are taken down whatever happens to the block."""
     if os.geteuid() != 0:
         raise SystemExit("the lab's hosts need root: run this with sudo")
-    hosts = Hosts(LAYOUT, total)
+    hosts = Hosts(LAYOUT, total, routers)
     with locked(Path("/run/remediate-lab-bench.lock"), say), ended_in_order():
         hosts.down()
         try:
