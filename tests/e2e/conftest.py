@@ -21,7 +21,7 @@ def quiet(_line: str) -> None:
     """Progress for nobody."""
 
 
-def _people(folder: Path) -> None:
+def people(folder: Path) -> None:
     lines = []
     for person in SIGNERS:
         kind, data = key_pair(folder / person, f"{person}@lab").split()[:2]
@@ -37,7 +37,7 @@ def e2e_lab() -> Iterator[Hosts]:
         lab.down()
         try:
             lab.up(quiet)
-            _people(LAYOUT.home / "people")
+            people(LAYOUT.home / "people")
             yield lab
         finally:
             lab.down()

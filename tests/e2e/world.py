@@ -177,10 +177,14 @@ class World:
         for source in sorted((Path(__file__).parent / "playbooks").glob("*.yml")):
             shutil.copy(source, self.root / "playbooks")
         shutil.copy(REPO / "ansible.cfg", self.root)
-        write_inventory(self.root / "inventory", 5, self.lab.layout)
-        self.edit("inventory/hosts.yml", lambda text: _without_host(text, "web4"))
+        self.inventory()
         self.configure()
         self.file_ticket(ticket)
+
+    def inventory(self) -> None:
+        """The hosts of the lab."""
+        write_inventory(self.root / "inventory", 5, self.lab.layout)
+        self.edit("inventory/hosts.yml", lambda text: _without_host(text, "web4"))
 
     @contextmanager
     def copy(self, root: Path) -> Iterator[World]:
