@@ -14,11 +14,13 @@ from remediate.adapters.vmware.session import VCenter
 from remediate.adapters.vmware.values import Datastore, Machine, Power, Snapshot
 from remediate.errors import StepFailed
 
-_MACHINE = (
+_STATE = (
     "name runtime.powerState runtime.consolidationNeeded guest.toolsRunningStatus guest.hostName "
-    "guest.ipAddress snapshot disabledMethod datastore recentTask config.hardware config.annotation "
-    "config.uuid config.instanceUuid config.guestId config.version config.extraConfig config.template "
-    "config.cpuHotAddEnabled config.cpuHotRemoveEnabled config.memoryHotAddEnabled"
+    "guest.ipAddress snapshot disabledMethod datastore recentTask config.template"
+).split()
+_HARDWARE = (
+    "config.hardware config.annotation config.uuid config.instanceUuid config.guestId config.version "
+    "config.extraConfig config.cpuHotAddEnabled config.cpuHotRemoveEnabled config.memoryHotAddEnabled"
 ).split()
 _DATASTORE = ["name", "summary.capacity", "summary.freeSpace"]
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
@@ -27,8 +29,13 @@ Properties = dict[str, Any]
 QUERY: Any = vmodl.query.PropertyCollector
 
 
-def machines(vcenter: VCenter, uuids: Sequence[str]) -> dict[str, Machine | StepFailed]:
+def machines(
+    vcenter: VCenter, uuids: Sequence[str], hardware: bool = True
+) -> dict[str, Machine | StepFailed]:
     """By instance UUID, each machine or the reason why there is none.
+
+    Args:
+        hardware: also read hardware and disks, which is most of the work.
 
     Raises:
         Unreachable: no answer.
@@ -36,14 +43,14 @@ def machines(vcenter: VCenter, uuids: Sequence[str]) -> dict[str, Machine | Step
     """
     found = {u: find(vcenter, u) for u in uuids}
     try:
-        seen = _read(vcenter, [m for m in found.values() if isinstance(m, vim.VirtualMachine)])
+        seen = _read(vcenter, found.values(), hardware)
     except Rejected as error:
         if error.fault != "ManagedObjectNotFound":
             raise
         # One of them is gone since it was found: which one, only finding them anew can tell.
         vcenter.uuids.clear()
         found = {u: find(vcenter, u) for u in uuids}
-        seen = _read(vcenter, [m for m in found.values() if isinstance(m, vim.VirtualMachine)])
+        seen = _read(vcenter, found.values(), hardware)
     stores = _datastores(vcenter, seen.values())
     return {
         u: m if isinstance(m, StepFailed) else _machine(m._moId, seen[m._moId], stores)
@@ -120,8 +127,12 @@ def _whole(page: Any) -> Any:
     return page
 
 
-def _read(vcenter: VCenter, found: Sequence[vim.VirtualMachine]) -> dict[str, Properties]:
-    return {moref: p for moref, (_, p) in bulk(vcenter, vim.VirtualMachine, found, _MACHINE).items()}
+def _read(
+    vcenter: VCenter, found: Iterable[vim.VirtualMachine | StepFailed], hardware: bool
+) -> dict[str, Properties]:
+    there = [m for m in found if isinstance(m, vim.VirtualMachine)]
+    paths = [*_STATE, *_HARDWARE] if hardware else _STATE
+    return {moref: p for moref, (_, p) in bulk(vcenter, vim.VirtualMachine, there, paths).items()}
 
 
 def _datastores(vcenter: VCenter, seen: Iterable[Properties]) -> dict[str, Datastore]:
@@ -135,12 +146,12 @@ def _datastores(vcenter: VCenter, seen: Iterable[Properties]) -> dict[str, Datas
 
 
 def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine | StepFailed:
-    hardware = p.get("config.hardware")
-    if hardware is None:
+    if "runtime.powerState" not in p:
         return StepFailed(
-            f"the configuration of virtual machine {p.get('name', moref)} can't be read",
-            "is it registered, and may the user read it?",
+            f"virtual machine {p.get('name', moref)} can't be read",
+            "may the user see it?",
         )
+    hardware = p.get("config.hardware")
     tree = p.get("snapshot")
     return Machine(
         moref=moref,
@@ -149,12 +160,12 @@ def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine
         tools=p.get("guest.toolsRunningStatus") == "guestToolsRunning",
         hostname=p.get("guest.hostName") or "",
         address=p.get("guest.ipAddress") or "",
-        hardware=fingerprint(hardware, p),
+        hardware=fingerprint(hardware, p) if hardware else {},
         snapshots=snapshots(tree),
         current=tree.currentSnapshot._moId if tree and tree.currentSnapshot else "",
         consolidation=bool(p.get("runtime.consolidationNeeded")),
         disabled=tuple(p.get("disabledMethod") or ()),
-        disks=disks(hardware),
+        disks=disks(hardware) if hardware else (),
         datastores=tuple(stores[s._moId] for s in p.get("datastore", ()) if s._moId in stores),
         tasks=tuple(t._moId for t in p.get("recentTask", ())),
         hot_cpu_add=bool(p.get("config.cpuHotAddEnabled")),

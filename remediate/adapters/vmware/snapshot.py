@@ -107,7 +107,10 @@ class VmSnapshot(BatchStep):
         return _each_vcenter(contexts, lambda group: create(self, group))
 
     def refused(self, machines: Mapping[str, Machine], context: Context) -> dict[str, Result]:
-        """By target name, those machines that may get no snapshot now."""
+        """By target name, those machines that may get no snapshot now.
+
+        Their disks are not looked at again: the engine has just compared the hardware.
+        """
         against = self._against(list(machines.values()), context) if machines else {}
         return {
             name: failed(StepFailed(f"no snapshot of {m.name}: {'; '.join(against[m.moref])}"))

@@ -31,7 +31,7 @@ def read(context: Context) -> Machine:
 
 
 def read_many(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:
-    """By target name, the machines of one vCenter in one read."""
+    """By target name, the machines of one vCenter in one read, without their hardware."""
     from remediate.adapters.vmware import collect
 
     found: dict[str, Machine | StepFailed] = {}
@@ -42,7 +42,7 @@ def read_many(contexts: Sequence[Context]) -> dict[str, Machine | StepFailed]:
         except StepFailed as error:
             found[context.target.name] = error
     if uuids:
-        seen = collect.machines(connect(contexts[0]), list(uuids.values()))
+        seen = collect.machines(connect(contexts[0]), list(uuids.values()), hardware=False)
         found |= {name: seen[uuid] for name, uuid in uuids.items()}
     return found
 

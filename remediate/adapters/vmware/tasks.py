@@ -1,27 +1,25 @@
-"""Starts many tasks and waits for all of them with one property collector; how each ended."""
+"""Starts many tasks and waits for all of them together; how each ended."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
-from remediate.adapters.vmware.collect import QUERY, bulk
+from remediate.adapters.vmware.collect import bulk
 from remediate.adapters.vmware.errors import Rejected, Unreachable
 from remediate.adapters.vmware.session import VCenter, told
 from remediate.adapters.vmware.values import End, Ended
 from remediate.errors import InDoubt, StepFailed
 
+_INFO = ["info"]
 _OVER = ("success", "error")
-#: So long one request waits for news.
-_TURN = 5
-_PAUSE = 0.5
+#: Seconds between two looks; they grow while nothing happens.
+_SHORTEST, _LONGEST = 0.05, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,57 +72,25 @@ def perform(
 ) -> dict[str, Ended]:
     """Start all, as the limits allow, and wait for their ends; by job name.
 
-    What runs still when ``seconds`` are over is in doubt, and goes on in vCenter. What was not begun has
-    failed.
+    All running tasks are asked for in one call. (Updates by `WaitForUpdatesEx` would save calls, but they are
+    bound to one session, and are lost with it.) What runs still when ``seconds`` are over is in doubt, and
+    goes on in vCenter. What was not begun has failed.
     """
     deadline = time.monotonic() + seconds
     batch = _Batch(list(jobs), limits or Limits())
+    pause = _SHORTEST
     while (batch.waiting or batch.running) and time.monotonic() < deadline:
-        try:
-            with _collector(vcenter) as collector:
-                _work(vcenter, collector, batch, deadline)
-        except StepFailed:
-            # The collector is gone (with its session), or a task is: ask for each one, then go on.
-            _ask(vcenter, batch)
-            time.sleep(min(_PAUSE, max(0.0, deadline - time.monotonic())))
+        _start(vcenter, batch)
+        before = len(batch.running)
+        with suppress(Unreachable):
+            _look(vcenter, batch)
+        pause = _SHORTEST if len(batch.running) < before else min(pause * 1.5, _LONGEST)
+        if batch.running:
+            time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
     for moref in list(batch.running):
         batch.end(moref, Ended(End.DOUBT, f"its task has not ended after {seconds:g} s, and goes on"))
     late = Ended(End.FAILED, f"it was not begun: the others took all of {seconds:g} s")
     return batch.ended | {job.name: late for job in batch.waiting}
-
-
-@contextmanager
-def _collector(vcenter: VCenter) -> Iterator[vmodl.query.PropertyCollector]:
-    """A collector of our own: those who wait on a shared one take each other's news."""
-    shared = vcenter.content.propertyCollector
-    own = vcenter.read(shared.CreatePropertyCollector)
-    try:
-        yield own
-    finally:
-        with suppress(StepFailed):
-            vcenter.read(own.DestroyPropertyCollector)
-
-
-def _work(vcenter: VCenter, collector: vmodl.query.PropertyCollector, batch: _Batch, deadline: float) -> None:
-    watched: set[str] = set()
-    version = ""
-    while batch.waiting or batch.running:
-        _start(vcenter, batch)
-        if new := [task for moref, (_, task) in batch.running.items() if moref not in watched]:
-            _watch(vcenter, collector, new)
-            watched.update(task._moId for task in new)
-            # Everything from the start: some of them may have ended before they were watched.
-            version = ""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return
-        if not batch.running:
-            continue
-        options = QUERY.WaitOptions(maxWaitSeconds=max(1, int(min(left, _TURN))))
-        news = vcenter.read(partial(collector.WaitForUpdatesEx, version, options))
-        if news is not None:
-            version = news.version
-            _take(news, batch)
 
 
 def _start(vcenter: VCenter, batch: _Batch) -> None:
@@ -139,24 +105,26 @@ def _start(vcenter: VCenter, batch: _Batch) -> None:
             batch.running[task._moId] = (job, task)
 
 
-def _watch(vcenter: VCenter, collector: vmodl.query.PropertyCollector, tasks: Sequence[vim.Task]) -> None:
-    spec = QUERY.FilterSpec(
-        objectSet=[QUERY.ObjectSpec(obj=t) for t in tasks],
-        propSet=[QUERY.PropertySpec(type=vim.Task, pathSet=["info"])],
-    )
-    vcenter.read(lambda: collector.CreateFilter(spec, partialUpdates=False))
+def _look(vcenter: VCenter, batch: _Batch) -> None:
+    """Which of the running tasks have ended.
 
-
-def _take(news: Any, batch: _Batch) -> None:
-    for update in (u for f in news.filterSet for u in f.objectSet):
-        moref = update.obj._moId
-        if moref not in batch.running:
-            continue
-        if update.kind == "leave":
+    Raises:
+        Unreachable: no answer.
+    """
+    tasks = {moref: task for moref, (_, task) in batch.running.items()}
+    try:
+        found = bulk(vcenter, vim.Task, tasks.values(), _INFO)
+    except Rejected:
+        # One of them is gone, and vCenter refuses the whole question: ask for each alone.
+        found = {}
+        for task in tasks.values():
+            with suppress(Rejected):
+                found |= bulk(vcenter, vim.Task, [task], _INFO)
+    for moref in tasks:
+        info = found[moref][1].get("info") if moref in found else None
+        if info is None:
             batch.end(moref, _VANISHED)
-            continue
-        info = next((c.val for c in update.changeSet if c.name == "info" and c.val is not None), None)
-        if info is not None and info.state in _OVER:
+        elif info.state in _OVER:
             batch.end(moref, _ended(info))
 
 
@@ -168,20 +136,6 @@ def _ended(info: vim.TaskInfo) -> Ended:
         return Ended(End.DONE, result=getattr(info.result, "_moId", ""))
     fault = type(info.error).__name__.rpartition(".")[2] if info.error is not None else ""
     return Ended(End.FAILED, told(info.error) if fault else "it failed without a reason", fault)
-
-
-def _ask(vcenter: VCenter, batch: _Batch) -> None:
-    """Look at each running task by itself."""
-    for moref, (_, task) in list(batch.running.items()):
-        try:
-            info = bulk(vcenter, vim.Task, [task], ["info"])[moref][1]["info"]
-        except Unreachable:
-            return
-        except (Rejected, KeyError):
-            batch.end(moref, _VANISHED)
-        else:
-            if info.state in _OVER:
-                batch.end(moref, _ended(info))
 
 
 def at_work(vcenter: VCenter, morefs: Sequence[str]) -> list[str]:

@@ -55,7 +55,8 @@ class Datastore:
 class Machine:
     """A virtual machine as one bulk read saw it.
 
-    ``hardware`` is the fingerprint that has to be equal before and after: nothing volatile is in it.
+    ``hardware`` is the fingerprint that has to be equal before and after: nothing volatile is in it. It and
+    ``disks`` are empty where they were not asked for.
     """
 
     moref: str
