@@ -74,6 +74,10 @@ class Faults:
         """Everybody is logged out."""
         self._ask({"do": "expire"})
 
+    def sessions_last(self, seconds: float) -> None:
+        """How long a session may idle that begins from now on, instead of half an hour."""
+        self._ask({"do": "settings", "idle": seconds})
+
     def effects(self, *, real: bool) -> None:
         """Whether anything happens to the hosts; without, success is told all the same."""
         self._ask({"do": "settings", "settings": {"effects": "real" if real else "none"}})

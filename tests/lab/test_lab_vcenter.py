@@ -526,6 +526,13 @@ class TestFaults:
             with pytest.raises(vim.fault.NotAuthenticated):
                 print(machine(other))
 
+    def test_a_session_idles_out(self, center: VCenter) -> None:
+        FAULTS.sessions_last(0.2)
+        with session() as si:
+            time.sleep(0.5)
+            with pytest.raises(vim.fault.NotAuthenticated):
+                print(machine(si))
+
     def test_what_a_machine_says_of_itself(self, vm: Any) -> None:
         FAULTS.consolidation_needed("web1")
         FAULTS.disable("web1", [CREATE])

@@ -58,6 +58,7 @@ func newCenter(config *config) (*center, error) {
 		return nil, err
 	}
 	c.guard()
+	c.letIdle(sessionIdle)
 	c.refresh()
 	return c, nil
 }

@@ -10,9 +10,14 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
 )
+
+// sessionIdle is vCenter's default.
+const sessionIdle = 30 * time.Minute
 
 // request is one line on the control socket; one line answers it. See remediate/lab/vcenter_faults.py.
 type request struct {
@@ -20,6 +25,7 @@ type request struct {
 	Rule     *rule           `json:"rule"`
 	Settings json.RawMessage `json:"settings"`
 	Free     *int64          `json:"free"` // bytes
+	Idle     float64         `json:"idle"` // seconds that a new session may idle
 	Machine  *wish           `json:"machine"`
 }
 
@@ -111,6 +117,7 @@ func (c *center) clear() {
 	c.mu.Lock()
 	c.settings = c.pristine
 	c.mu.Unlock()
+	c.letIdle(sessionIdle)
 	no, none := false, []string{}
 	for _, m := range c.machines {
 		m.grant(&wish{Consolidation: &no, Disabled: &none, ToolsOff: &no, Gone: &no})
@@ -133,8 +140,18 @@ func (c *center) set(asked *request) error {
 		c.settings.Room = *asked.Free + used
 		c.mu.Unlock()
 	}
+	if asked.Idle > 0 {
+		c.letIdle(seconds(asked.Idle))
+	}
 	c.refresh()
 	return nil
+}
+
+// letIdle sets how long a session lasts that nobody uses; for those that begin after it.
+func (c *center) letIdle(most time.Duration) {
+	c.registry().OptionManager().UpdateOptions(&types.UpdateOptions{ChangedValue: []types.BaseOptionValue{
+		&types.OptionValue{Key: "config.vmacore.soap.sessionTimeout", Value: most.String()},
+	}})
 }
 
 func (c *center) alter(wanted *wish) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/vmware/govmomi/vim25/types"
@@ -55,9 +56,14 @@ func (m *machine) hook(verb string, args ...string) (outcome, error) {
 	defer cancel()
 	words := append(append([]string{}, m.center.config.Hook...), verb, m.spec.Name)
 	command := exec.CommandContext(ctx, words[0], append(words[1:], args...)...)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	var out, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaint
 	err := command.Run()
+	if command.Process != nil {
+		endGroup(command.Process.Pid)
+	}
 	var done outcome
 	if parsed := json.Unmarshal(out.Bytes(), &done); parsed != nil && err == nil {
 		err = parsed
@@ -66,6 +72,17 @@ func (m *machine) hook(verb string, args ...string) (outcome, error) {
 		return done, fmt.Errorf("%w: %s%s", err, done.Message, tail(complaint.String()))
 	}
 	return done, nil
+}
+
+// endGroup ends what a hook that was killed has left behind, such as a copy that still writes, and waits for it.
+// The hosts that it has started are in sessions of their own.
+func endGroup(pid int) {
+	for range 200 {
+		if syscall.Kill(-pid, syscall.SIGKILL) != nil {
+			return // nobody is left
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func tail(text string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -28,7 +29,7 @@ func (c *center) start(m *machine, method, user string, do work) (types.ManagedO
 		Key:           task.Self.Value,
 		Task:          task.Self,
 		Name:          method,
-		DescriptionId: "VirtualMachine." + method,
+		DescriptionId: "VirtualMachine." + strings.ToLower(method[:1]) + strings.TrimSuffix(method[1:], "_Task"),
 		Entity:        &m.Self,
 		EntityName:    m.Name,
 		State:         types.TaskInfoStateRunning,

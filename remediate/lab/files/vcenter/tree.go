@@ -186,7 +186,9 @@ func (m *machine) load() {
 		m.take(*m.tree.Shape)
 	}
 	m.publish(m.tree)
-	m.mend()
+	if _, err := os.Stat(m.spec.Snapshots); err == nil {
+		m.mend()
+	}
 }
 
 // lost names the snapshots whose copy is no longer there, such as after a reset of the lab.
