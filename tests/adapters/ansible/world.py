@@ -36,6 +36,9 @@ class OneClients:
         if key in self._open:
             self._open.pop(key)[1]()
 
+    def fence(self) -> None:
+        pass
+
     def close(self) -> None:
         for key in list(self._open):
             self.drop(key)
