@@ -265,9 +265,9 @@ def test_files_that_hold_no_secret(tmp_path: Path) -> None:
     for name in ("binary", "long", "short"):
         (tmp_path / name).chmod(0o600)
     for name, why in [
-        ("none", "can't be read"),
+        ("none", "no secret can be read"),
         ("pipe", "not a file"),
-        (".", "not a file|can't be read"),
+        (".", "not a file|no secret can be read"),
         ("binary", "not UTF-8"),
         ("long", "more than 8192"),
         ("short", "fewer than 4"),

@@ -77,7 +77,7 @@ class Credentials:
                 data = stream.read(LONGEST + 2)
         except OSError as error:
             raise InputError(
-                f"{path}: can't be read: {error.strerror}", "put the secret there, mode 0600"
+                f"no secret can be read from {path}: {error.strerror}", "put the secret there, mode 0600"
             ) from None
         return _text(data, f"file:{rest}")
 

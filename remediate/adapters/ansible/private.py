@@ -36,6 +36,8 @@ _UNSAFE = "__ansible_unsafe"
 _LOCAL = {"local", "ansible.builtin.local"}
 #: The inventory variable that says where the vault's password is.
 VAULT = "remediate_vault_password"
+# Credentials that steps of their own use. A playbook that needs one names it under its `secrets`.
+_NOT_FOR_PLAYBOOKS = {VAULT, "vcenter_password", "network_password", "network_enable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ def inventory(
 
 def _host(target: Target, references: list[str]) -> dict[str, Any]:
     found = {
-        k: _referred(v, references, secret=named_like_secret(k)) for k, v in target.vars.items() if k != VAULT
+        k: _referred(v, references, secret=named_like_secret(k))
+        for k, v in target.vars.items()
+        if k not in _NOT_FOR_PLAYBOOKS
     }
     found["ansible_host"] = target.address
     if target.vars.get("ansible_connection") in _LOCAL:

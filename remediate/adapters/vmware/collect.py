@@ -15,8 +15,8 @@ from remediate.adapters.vmware.values import Datastore, Machine, Power, Snapshot
 from remediate.errors import StepFailed
 
 _STATE = (
-    "name runtime.powerState runtime.consolidationNeeded guest.toolsRunningStatus guest.hostName "
-    "guest.ipAddress snapshot disabledMethod datastore recentTask config.template"
+    "name runtime.powerState runtime.consolidationNeeded guest.toolsRunningStatus guest.toolsVersionStatus2 "
+    "guest.hostName guest.ipAddress snapshot disabledMethod datastore recentTask config.template"
 ).split()
 _HARDWARE = (
     "config.hardware config.annotation config.uuid config.instanceUuid config.guestId config.version "
@@ -24,6 +24,7 @@ _HARDWARE = (
 ).split()
 _DATASTORE = ["name", "summary.capacity", "summary.freeSpace"]
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
+_NO_TOOLS = (None, "", "guestToolsNotInstalled")
 Properties = dict[str, Any]
 #: The collector's data types; pyvmomi's constructors have no types.
 QUERY: Any = vmodl.query.PropertyCollector
@@ -158,6 +159,7 @@ def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine
         name=p["name"],
         power=_POWER[p["runtime.powerState"]],
         tools=p.get("guest.toolsRunningStatus") == "guestToolsRunning",
+        tools_installed=p.get("guest.toolsVersionStatus2") not in _NO_TOOLS,
         hostname=p.get("guest.hostName") or "",
         address=p.get("guest.ipAddress") or "",
         hardware=fingerprint(hardware, p) if hardware else {},

@@ -19,7 +19,8 @@ class VmPower(Step):
     """The target's virtual machine on, off, or reset (restarted as by its button).
 
     ``off`` asks the guest to shut down, and fails if it has not within ``wait``; ``guest_shutdown=False``
-    switches it off as a power cut does. After ``on`` and ``reset``, a guest with VMware Tools is waited for.
+    switches it off as a power cut does. After ``on`` and ``reset``, a guest that has VMware Tools is waited
+    for as long, unless ``wait`` is 0.
     """
 
     kind: ClassVar[str] = "vm-power"
@@ -143,12 +144,12 @@ def _shut_down(context: Context, machine: Machine, wait: float) -> None:
 
 
 def await_guest(context: Context, before: Machine, wait: float) -> None:
-    """Wait until the guest answers through VMware Tools, if it has them (they ran, or its name is known).
+    """Wait until the guest answers through VMware Tools, if it has them and ``wait`` is not 0.
 
     Raises:
         StepFailed: it does not within ``wait`` seconds.
     """
-    if not (before.tools or before.hostname):
+    if not (before.tools_installed and wait):
         return
     deadline = time.monotonic() + min(wait, context.timeout)
     while not (machine := read(context)).answers:

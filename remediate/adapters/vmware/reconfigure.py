@@ -95,7 +95,8 @@ class VmReconfigure(Step):
             run_task(context, machine, "ReconfigVM_Task", spec=_spec(differs))
         if obstacle or self._was_cut(context, machine):
             switch(context, read(context), Power.ON, self.wait, self.guest_shutdown)
-        done = ", ".join(f"{key} {machine.hardware[key]} -> {value}" for key, value in differs.items())
+        values = [f"{k} {machine.hardware[k]} -> {v}" for k, v in differs.items() if k != "notes"]
+        done = ", ".join([*values, *(["new notes"] if "notes" in differs else [])])
         cycled = " (with a power cycle)" if obstacle and running else ""
         return Result(
             changed=bool(differs) or bool(obstacle),

@@ -64,6 +64,8 @@ class Machine:
     power: Power
     tools: bool
     """VMware Tools run, so that the guest can be quiesced and shut down."""
+    tools_installed: bool
+    """Known also while the machine is off."""
     hostname: str
     address: str
     hardware: dict[str, Any]

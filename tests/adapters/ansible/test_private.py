@@ -79,6 +79,14 @@ def test_secrets_are_places_in_a_list() -> None:
     assert references == ["env:SUDO", "file:/p"]
 
 
+def test_credentials_of_other_technologies_stay_here() -> None:
+    references: list[str] = []
+    one = target(vcenter_password="env:VC", remediate_vault_password="env:VAULT", db_password="env:DB")
+    host = private.inventory([one], {}, references)["all"]["hosts"]["a"]
+    assert references == ["env:DB"]
+    assert not {"vcenter_password", "remediate_vault_password"} & set(host)
+
+
 def test_data_is_never_a_template() -> None:
     assert private.data({"a": "{{ x }}", "b": [1, None, "c"], "password": "env:X"}, []) == {
         "a": {"__ansible_unsafe": "{{ x }}"},

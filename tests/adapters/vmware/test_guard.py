@@ -22,6 +22,7 @@ SOUND = Machine(
     name="web1",
     power=Power.ON,
     tools=True,
+    tools_installed=True,
     hostname="web1",
     address="192.0.2.1",
     hardware={"cpus": 2, "memory_mb": 4096, "notes": ""},

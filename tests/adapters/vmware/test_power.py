@@ -102,3 +102,56 @@ def test_a_preview_shows_old_and_new(world: World) -> None:
     step = VmReconfigure(cpus=2, memory_mb=512, power_cycle=True)
     assert step.preview(world.planning()) == "-cpus = 1\n+cpus = 2\n"
     assert step.observe(world.planning())["vm:power"] == "on"
+
+
+def test_notes_need_no_power_cycle(world: World) -> None:
+    step = VmReconfigure(notes="owned by the shop team")
+    before = step.observe(world.planning())
+    context = world.context(before=before)
+    assert step.probe(context).verdict is Verdict.NOT_APPLIED
+    assert step.apply(context).changed
+    assert not step.apply(context).changed
+    assert [c.ok for c in step.confirm(context)] == [True]
+    assert step.probe(context).verdict is Verdict.APPLIED
+    assert step.undo(context).changed
+    assert not step.undo(context).changed
+    assert step.observe(context) == before
+
+
+def test_hardware_with_a_power_cycle(world: World) -> None:
+    step = VmReconfigure(cpus=2, memory_mb=1024, power_cycle=True)
+    before = step.observe(world.planning())
+    context = world.context(before=before)
+    boot = reach(context).boot
+    assert "with a power cycle" in step.apply(context).summary
+    assert [c.ok for c in step.confirm(context)] == [True, True]
+    assert world.power() == "poweredOn"
+    assert reach(context).boot != boot
+    assert step.undo(context).changed
+    assert step.observe(context) == before
+
+
+def test_a_power_cycle_that_was_cut_is_finished(world: World) -> None:
+    step = VmReconfigure(cpus=2, power_cycle=True)
+    context = world.context(before=step.observe(world.planning()))
+    world.faults.reply_lost("ReconfigVM_Task", vm="web1")
+    with pytest.raises(InDoubt):
+        step.apply(context)
+    assert until(lambda: world.machine().config.hardware.numCPU == 2)
+    until(lambda: step.quiesce(context))
+    # The values are there, but the machine is off: that is not what was to be reached.
+    assert step.probe(context).verdict is Verdict.NOT_APPLIED
+    assert step.apply(context).changed
+    assert step.probe(context).verdict is Verdict.APPLIED
+    assert world.power() == "poweredOn"
+    assert step.undo(context).changed
+
+
+def test_a_revert_brings_the_hardware_back(world: World) -> None:
+    guard, step = VmSnapshot(headroom="1 GiB"), VmReconfigure(notes="changed")
+    context = world.context(before=guard.observe(world.context()))
+    assert guard.apply(context).data
+    assert step.apply(context).changed
+    assert guard.observe(context) != context.before
+    assert guard.undo_many([world.undoing(context)])["web1"].changed
+    assert guard.observe(context) == context.before

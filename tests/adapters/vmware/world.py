@@ -172,7 +172,7 @@ class World:
                 self.do(machine.RemoveAllSnapshots_Task())
             if machine.runtime.powerState != "poweredOn":
                 self.do(machine.PowerOnVM_Task())
-                until(partial(_tools_run, machine))
+            until(partial(_tools_run, machine))
 
 
 def _tools_run(machine: Any) -> bool:
