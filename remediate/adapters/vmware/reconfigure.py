@@ -85,7 +85,6 @@ class VmReconfigure(Step):
     def _set(self, context: Context, wanted: dict[str, Any]) -> Result:
         machine = read(context)
         differs = {key: value for key, value in wanted.items() if machine.hardware[key] != value}
-        running = machine.power is Power.ON
         obstacle = obstacles(machine, differs)
         if obstacle and not self.power_cycle:
             raise StepFailed(f"{machine.name}: {obstacle}", _ADVICE)
@@ -93,15 +92,18 @@ class VmReconfigure(Step):
             switch(context, machine, Power.OFF, self.wait, self.guest_shutdown)
         if differs:
             run_task(context, machine, "ReconfigVM_Task", spec=_spec(differs))
-        if obstacle or self._was_cut(context, machine):
+        cycled = bool(obstacle) or self._was_cut(context, machine)
+        if cycled:
             switch(context, read(context), Power.ON, self.wait, self.guest_shutdown)
         values = [f"{k} {machine.hardware[k]} -> {v}" for k, v in differs.items() if k != "notes"]
         done = ", ".join([*values, *(["new notes"] if "notes" in differs else [])])
-        cycled = " (with a power cycle)" if obstacle and running else ""
-        return Result(
-            changed=bool(differs) or bool(obstacle),
-            summary=f"{machine.name}: {done}{cycled}" if differs else f"{machine.name} was so already",
-        )
+        if not (differs or cycled):
+            return Result(changed=False, summary=f"{machine.name} was so already")
+        if not differs:
+            done = "switched on again"
+        elif cycled:
+            done += " (with a power cycle)"
+        return Result(changed=True, summary=f"{machine.name}: {done}")
 
     def _was_cut(self, context: Context, machine: Machine) -> bool:
         """Whether an earlier attempt switched the machine off for this, and ended before it ran again."""
@@ -109,13 +111,22 @@ class VmReconfigure(Step):
         return self.power_cycle and was_on and machine.power is Power.OFF
 
     def confirm(self, context: Context) -> tuple[CheckResult, ...]:
-        """Read again."""
-        now = read(context).hardware
-        return tuple(
+        """Read again, the power state too: a machine that a power cycle left off is not what was wanted."""
+        machine = read(context)
+        now, power = machine.hardware, context.before.get(POWER, machine.power.value)
+        return (
+            *(
+                CheckResult(
+                    title=f"virtual machine's {key}", ok=now[key] == v, expected=str(v), actual=str(now[key])
+                )
+                for key, v in self._wanted.items()
+            ),
             CheckResult(
-                title=f"virtual machine's {key}", ok=now[key] == v, expected=str(v), actual=str(now[key])
-            )
-            for key, v in self._wanted.items()
+                title="virtual machine's power",
+                ok=machine.power.value == power,
+                expected=str(power),
+                actual=machine.power.value,
+            ),
         )
 
     def quiesce(self, context: Context) -> bool:

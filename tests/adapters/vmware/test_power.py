@@ -111,7 +111,7 @@ def test_notes_need_no_power_cycle(world: World) -> None:
     assert step.probe(context).verdict is Verdict.NOT_APPLIED
     assert step.apply(context).changed
     assert not step.apply(context).changed
-    assert [c.ok for c in step.confirm(context)] == [True]
+    assert [c.ok for c in step.confirm(context)] == [True, True]
     assert step.probe(context).verdict is Verdict.APPLIED
     assert step.undo(context).changed
     assert not step.undo(context).changed
@@ -124,7 +124,7 @@ def test_hardware_with_a_power_cycle(world: World) -> None:
     context = world.context(before=before)
     boot = reach(context).boot
     assert "with a power cycle" in step.apply(context).summary
-    assert [c.ok for c in step.confirm(context)] == [True, True]
+    assert [c.ok for c in step.confirm(context)] == [True, True, True]
     assert world.power() == "poweredOn"
     assert reach(context).boot != boot
     assert step.undo(context).changed
@@ -141,7 +141,8 @@ def test_a_power_cycle_that_was_cut_is_finished(world: World) -> None:
     until(lambda: step.quiesce(context))
     # The values are there, but the machine is off: that is not what was to be reached.
     assert step.probe(context).verdict is Verdict.NOT_APPLIED
-    assert step.apply(context).changed
+    assert [c.ok for c in step.confirm(context)] == [True, False]
+    assert "switched on again" in step.apply(context).summary
     assert step.probe(context).verdict is Verdict.APPLIED
     assert world.power() == "poweredOn"
     assert step.undo(context).changed
