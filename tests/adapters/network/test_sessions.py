@@ -11,7 +11,7 @@ import pytest
 
 from remediate.adapters.clients import ClientPool
 from remediate.adapters.hosts.errors import HostKeyRefused, Unreachable
-from remediate.adapters.network import session as session_module
+from remediate.adapters.network import login as login_module
 from remediate.adapters.network.access import device_access
 from remediate.adapters.network.device import connect
 from remediate.adapters.network.session import DeviceSession
@@ -139,7 +139,7 @@ def test_pages_and_colours_are_taken_off(simulator: Simulator, device: DeviceSes
 def test_output_without_end_is_given_up(
     simulator: Simulator, device: DeviceSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_module, "LONGEST_ANSWER", 1 << 18)
+    monkeypatch.setattr(login_module, "LONGEST_ANSWER", 1 << 18)
     Frr.endless = True
     try:
         with pytest.raises(Unreachable, match="prints without end"):
