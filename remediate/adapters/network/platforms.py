@@ -20,6 +20,8 @@ _CISCO_REJECTS = (
     r"^\s*\^\s*$",
     r"^(?:ERROR|Error|error):",
     r"^(?:Invalid (?:input|command)|Incomplete command|Ambiguous command)",
+    # Someone else is in configuration mode, and wants to be alone there.
+    r"(?i)^(?:vty )?configuration (?:mode )?(?:is )?locked",
 )
 _CISCO_SECRETS = (
     r"\b(?:password|secret|key-string|(?<!-)key|community|pre-shared-key|authentication-key)\s+(?:\d+\s+)?(\S+)",

@@ -11,22 +11,14 @@ import pytest
 
 from remediate.adapters.clients import ClientPool
 from remediate.lab.hosts import Hosts
-from remediate.lab.keys import key_pair
 from remediate.lab.locks import locked
 from tests.adapters.hosts.world import World
-from tests.adapters.network.project import NetWorld, project
+from tests.adapters.network.project import NetWorld, people, project
 from tests.adapters.network.world import LAYOUT, ROUTERS, desk, router, shown
 
 
 def _silent(_line: str) -> None:
     """Progress for nobody."""
-
-
-def _people(folder: Path) -> None:
-    kind, data = key_pair(folder / "carol", "carol@lab").split()[:2]
-    (folder / "allowed_signers").write_text(
-        f'carol@lab namespaces="remediate-plan@remediate" {kind} {data}\n'
-    )
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +29,7 @@ def lab() -> Iterator[Hosts]:
         made.down()
         try:
             made.up(_silent)
-            _people(LAYOUT.home / "people")
+            people(LAYOUT.home / "people")
             yield made
         finally:
             made.down()

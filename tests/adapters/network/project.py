@@ -11,6 +11,7 @@ from pathlib import Path
 from remediate.lab import router_net
 from remediate.lab.hosts import Hosts
 from remediate.lab.inventory import write_inventory
+from remediate.lab.keys import key_pair
 from remediate.lab.roster import by_name
 from tests.adapters.network.world import ROUTERS
 from tests.e2e.world import World, temporary
@@ -48,6 +49,14 @@ class NetWorld(World):
             return json.dumps(data)
 
         self.edit("inventory/hosts.yml", change)
+
+
+def people(folder: Path) -> None:
+    """A key for whoever approves."""
+    kind, data = key_pair(folder / "carol", "carol@lab").split()[:2]
+    (folder / "allowed_signers").write_text(
+        f'carol@lab namespaces="remediate-plan@remediate" {kind} {data}\n'
+    )
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from remediate.model.step import StepClass, Verdict
 from remediate.model.target import Target
 from tests.adapters.hosts.sshd import new_key
 from tests.adapters.hosts.world import World
-from tests.adapters.network.simulator import CommandLine, Eos, Ios, Junos, Simulator
+from tests.adapters.network.simulated import CommandLine, Eos, Ios, Junos
+from tests.adapters.network.simulator import Simulator
 from tests.adapters.network.world import until
 
 CISCO = ("hostname dev1", "interface eth1", " ip ospf cost 10", "interface eth2", " ip ospf cost 10")

@@ -20,7 +20,8 @@ from remediate.errors import InDoubt, InputError
 from remediate.model.target import Target
 from tests.adapters.hosts.sshd import new_key
 from tests.adapters.hosts.world import World
-from tests.adapters.network.simulator import Frr, Simulator
+from tests.adapters.network.simulated import Frr
+from tests.adapters.network.simulator import Simulator
 
 CONFIG = ("hostname dev1", "banner motd dev1# and dev1> are prompts", "interface eth0", " description dev1#")
 

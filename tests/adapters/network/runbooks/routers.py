@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,6 +31,7 @@ class RouterLines(Runbook):
         timer: int = Field(default=12, description="seconds")
         port: int = Field(default=0, description="0: none")
         wait: int = Field(default=20, description="seconds for the port")
+        revert: Literal["auto", "none"] = Field(default="auto", description="none: no timer guards it")
         later: bool = Field(default=False, description="ask for the port in a step of its own")
 
     targets = "routers"
@@ -44,6 +46,7 @@ class RouterLines(Runbook):
         yield ConfigLines(
             lines=tuple(inputs.lines.split(";")),
             parents=tuple(p for p in inputs.parents.split(";") if p),
+            revert=inputs.revert,
             revert_after=inputs.timer,
             verify=[] if inputs.later else port,
         )
