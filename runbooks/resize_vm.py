@@ -39,6 +39,7 @@ class ResizeVm(Runbook):
         package: DebianPackage
         version: DebianVersion
         service: UnitName = "shop"
+        patience: Annotated[int, Field(ge=1, le=600, description="seconds for the service to answer")] = 60
 
     targets = "web"
     peers = "lb"
@@ -51,7 +52,7 @@ class ResizeVm(Runbook):
 
     def steps(self, inputs: Inputs) -> Iterator[Step]:
         snapshot = VmSnapshot()
-        healthy = Http("http://{target.address}/healthz", status=200, within="60s")
+        healthy = Http("http://{target.address}/healthz", status=200, within=inputs.patience)
         yield PoolMember(state="drain", label="leave the load balancer's pool")
         yield VmReconfigure(
             cpus=inputs.cpus,

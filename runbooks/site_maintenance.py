@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
 
 from remediate.authoring import (
     DebianPackage,
@@ -37,6 +40,7 @@ class SiteMaintenance(Runbook):
         package: DebianPackage
         version: DebianVersion
         service: UnitName = "shop"
+        patience: Annotated[int, Field(ge=1, le=600, description="seconds for the service to answer")] = 30
         near: str = "ra1"
         far: str = "rb1"
         near_net: Ipv4Prefix = "10.221.77.0/24"
@@ -73,7 +77,7 @@ class SiteMaintenance(Runbook):
             protect=[snapshot],
             verify=[
                 ServiceIs(inputs.service, active=True),
-                Http("http://{target.address}/healthz", status=200, within="30s"),
+                Http("http://{target.address}/healthz", status=200, within=inputs.patience),
                 Traffic(frm=inputs.probe_from, to="{target.vars.site_address}", within="15s"),
             ],
         )
