@@ -110,6 +110,10 @@ class Faults:
         """The machine is not in the inventory; its host goes on."""
         self._machine(vm, gone=gone)
 
+    def instance_uuid(self, vm: str, uuid: str) -> None:
+        """Another instance UUID; that of another machine, as a careless copy has it."""
+        self._machine(vm, instance_uuid=uuid)
+
     def clear(self) -> None:
         """Take back everything that was asked for, and begin counting calls anew."""
         self._ask({"do": "clear"})

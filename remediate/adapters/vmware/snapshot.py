@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from remediate.adapters.vmware import guard
 from remediate.adapters.vmware.client import by_vcenter, connect
 from remediate.adapters.vmware.names import name_for, ours
-from remediate.adapters.vmware.step import HARDWARE, failed, planning, quiet, read, read_many
+from remediate.adapters.vmware.step import HARDWARE, at_work, failed, planning, quiet, read, read_many
 from remediate.adapters.vmware.values import Machine, Power, Snapshot
 from remediate.errors import StepFailed
 from remediate.model.base import Duration, State
@@ -84,8 +84,12 @@ class VmSnapshot(BatchStep):
         again, not be taken for somebody else's change. `undo_many` itself compares the power state.
         """
         machine = read(context)
-        if planning(context) and (against := self._against([machine], context)[machine.moref]):
-            raise StepFailed(f"no snapshot of {machine.name}: {'; '.join(against)}")
+        if planning(context):
+            against = self._against([machine], context)[machine.moref]
+            if work := at_work(context, machine):
+                against.append(f"vCenter is at work on it ({', '.join(work)}): wait until that has ended")
+            if against:
+                raise StepFailed(f"no snapshot of {machine.name}: {'; '.join(against)}")
         return {HARDWARE: machine.hardware}
 
     def _against(self, machines: Sequence[Machine], context: Context) -> dict[str, list[str]]:

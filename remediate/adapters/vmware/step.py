@@ -55,9 +55,14 @@ def planning(context: Context) -> bool:
 
 def quiet(context: Context) -> bool:
     """Whether no task is at work on the machine."""
+    return not at_work(context, read(context))
+
+
+def at_work(context: Context, machine: Machine) -> list[str]:
+    """What tasks do that are at work on the machine, such as ``createSnapshot``."""
     from remediate.adapters.vmware import tasks
 
-    return not tasks.at_work(connect(context), read(context).tasks)
+    return tasks.at_work(connect(context), machine.tasks)
 
 
 def run_task(context: Context, machine: Machine, method: str, **arguments: Any) -> None:

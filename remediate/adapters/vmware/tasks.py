@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from pyVmomi import vim
 
-from remediate.adapters.vmware.collect import bulk
+from remediate.adapters.vmware.collect import Properties, bulk
 from remediate.adapters.vmware.errors import Rejected, Unreachable
 from remediate.adapters.vmware.session import VCenter, told
 from remediate.adapters.vmware.values import End, Ended
 from remediate.errors import InDoubt, StepFailed
 
-_INFO = ["info"]
+_WORK = ["info.state", "info.descriptionId"]
 _OVER = ("success", "error")
 #: Seconds between two looks; they grow while nothing happens.
 _SHORTEST, _LONGEST = 0.05, 1.0
@@ -78,17 +78,22 @@ def perform(
     """
     deadline = time.monotonic() + seconds
     batch = _Batch(list(jobs), limits or Limits())
-    pause = _SHORTEST
+    pause, silence = _SHORTEST, ""
     while (batch.waiting or batch.running) and time.monotonic() < deadline:
         _start(vcenter, batch)
         before = len(batch.running)
-        with suppress(Unreachable):
+        try:
             _look(vcenter, batch)
+            silence = ""
+        except Unreachable as error:
+            silence = f" ({error.problem})"
         pause = _SHORTEST if len(batch.running) < before else min(pause * 1.5, _LONGEST)
         if batch.running:
             time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
     for moref in list(batch.running):
-        batch.end(moref, Ended(End.DOUBT, f"its task has not ended after {seconds:g} s, and goes on"))
+        batch.end(
+            moref, Ended(End.DOUBT, f"its end was not seen within {seconds:g} s, and it may go on{silence}")
+        )
     late = Ended(End.FAILED, f"it was not begun: the others took all of {seconds:g} s")
     return batch.ended | {job.name: late for job in batch.waiting}
 
@@ -111,21 +116,29 @@ def _look(vcenter: VCenter, batch: _Batch) -> None:
     Raises:
         Unreachable: no answer.
     """
-    tasks = {moref: task for moref, (_, task) in batch.running.items()}
+    tasks = [task for _, task in batch.running.values()]
+    states = _read(vcenter, tasks, ["info.state"])
+    over = [t for t in tasks if states.get(t._moId, {}).get("info.state") in _OVER]
+    found = _read(vcenter, over, ["info"])
+    for task in tasks:
+        state, info = states.get(task._moId), found.get(task._moId, {}).get("info")
+        if info is not None:
+            batch.end(task._moId, _ended(info))
+        elif not state or task in over:
+            batch.end(task._moId, _VANISHED)
+
+
+def _read(vcenter: VCenter, tasks: Sequence[vim.Task], paths: Sequence[str]) -> dict[str, Properties]:
+    """By moref, properties of those tasks that vCenter still knows; all in one call."""
     try:
-        found = bulk(vcenter, vim.Task, tasks.values(), _INFO)
+        found = bulk(vcenter, vim.Task, tasks, paths)
     except Rejected:
         # One of them is gone, and vCenter refuses the whole question: ask for each alone.
         found = {}
-        for task in tasks.values():
+        for task in tasks:
             with suppress(Rejected):
-                found |= bulk(vcenter, vim.Task, [task], _INFO)
-    for moref in tasks:
-        info = found[moref][1].get("info") if moref in found else None
-        if info is None:
-            batch.end(moref, _VANISHED)
-        elif info.state in _OVER:
-            batch.end(moref, _ended(info))
+                found |= bulk(vcenter, vim.Task, [task], paths)
+    return {moref: properties for moref, (_, properties) in found.items()}
 
 
 _VANISHED = Ended(End.DOUBT, "its task vanished from vCenter before it was seen to end")
@@ -144,13 +157,9 @@ def at_work(vcenter: VCenter, morefs: Sequence[str]) -> list[str]:
     Raises:
         Unreachable: no answer.
     """
-    found = []
-    for moref in morefs:
-        task = vcenter.reference(vim.Task, moref)
-        try:
-            _, info = bulk(vcenter, vim.Task, [task], ["info.state", "info.descriptionId"])[moref]
-        except (Rejected, KeyError):
-            continue
-        if info.get("info.state") not in _OVER:
-            found.append(str(info.get("info.descriptionId", "")).rpartition(".")[2])
-    return found
+    found = _read(vcenter, [vcenter.reference(vim.Task, m) for m in morefs], _WORK)
+    return [
+        str(info.get("info.descriptionId", "")).rpartition(".")[2]
+        for info in found.values()
+        if info.get("info.state") not in _OVER
+    ]

@@ -36,6 +36,7 @@ type wish struct {
 	Disabled      *[]string `json:"disabled"`
 	ToolsOff      *bool     `json:"tools_off"`
 	Gone          *bool     `json:"gone"`
+	UUID          *string   `json:"instance_uuid"`
 }
 
 type answer struct {
@@ -120,7 +121,7 @@ func (c *center) clear() {
 	c.letIdle(sessionIdle)
 	no, none := false, []string{}
 	for _, m := range c.machines {
-		m.grant(&wish{Consolidation: &no, Disabled: &none, ToolsOff: &no, Gone: &no})
+		m.grant(&wish{Consolidation: &no, Disabled: &none, ToolsOff: &no, Gone: &no, UUID: &m.spec.InstanceUUID})
 	}
 	c.refresh()
 }
@@ -181,6 +182,9 @@ func (m *machine) grant(wanted *wish) {
 		}
 		if wanted.Disabled != nil {
 			m.DisabledMethod = *wanted.Disabled
+		}
+		if wanted.UUID != nil {
+			m.Config.InstanceUuid, m.Summary.Config.InstanceUuid = *wanted.UUID, *wanted.UUID
 		}
 	})
 	m.refresh()
