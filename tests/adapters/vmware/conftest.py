@@ -13,6 +13,7 @@ from remediate.lab.hosts import Hosts
 from remediate.lab.locks import locked
 from remediate.lab.vcenter import VCenter
 from remediate.lab.vcenter_faults import Faults
+from tests.adapters.vmware.place import Place
 from tests.adapters.vmware.world import LAYOUT, TOTAL, World
 
 
@@ -49,3 +50,13 @@ def world(lab: Hosts, tmp_path: Path) -> Iterator[World]:
         finally:
             made.faults.clear()
             made.disconnect()
+
+
+@pytest.fixture
+def place(world: World, tmp_path: Path) -> Iterator[Place]:
+    """A project; both hosts have the same old message."""
+    for name in ("web1", "web2"):
+        world.file(name, "/etc/motd").write_text("old\n")
+    made = Place.make(tmp_path / "project")
+    yield made
+    made.end()

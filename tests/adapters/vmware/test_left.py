@@ -10,10 +10,8 @@ from click.testing import CliRunner, Result
 from remediate.cli.main import cli
 from remediate.errors import Exit, Refused
 from remediate.service import snapshots
-from tests.adapters.vmware.test_run import Place, place
+from tests.adapters.vmware.place import Place
 from tests.adapters.vmware.world import World
-
-__all__ = ["place"]
 
 pytestmark = pytest.mark.lab
 
