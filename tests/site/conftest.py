@@ -73,7 +73,7 @@ class Site(World):
         return found | {"way": self.hop(), "reached": self.reached()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[Hosts]:
     """Running; one session at a time on this machine."""
     hosts, vcenter = Hosts(LAYOUT, TOTAL, ROUTERS), VCenter(LAYOUT)

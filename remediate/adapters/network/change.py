@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import model_validator
 
-from remediate.adapters.network.config import Edit, edits, parse
+from remediate.adapters.network.config import SECRET, Edit, edits, parse
 from remediate.adapters.network.device import Device
 from remediate.adapters.network.platforms import FRR
 from remediate.adapters.network.step import ConfigStep, cuts
@@ -38,6 +38,8 @@ class ConfigLines(ConfigStep):
         for line in (*self.lines, *self.parents):
             if not line.strip() or not line.isprintable():
                 raise ValueError(f"not one line of text: {line!r}")
+            if SECRET.search(line):
+                raise ValueError("a line holds a secret, which many could read in the plan: give a file")
         return self
 
     def title(self) -> str:

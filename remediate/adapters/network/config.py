@@ -11,6 +11,11 @@ from remediate.adapters.network.platforms import Platform
 from remediate.model.base import sha256
 
 HIDDEN = "<hidden>"
+#: What certainly is a secret. Platforms hide more than that, because to hide a word too many does no harm.
+SECRET = re.compile(
+    r"\b(?:password|secret|key-string|authentication-key|encrypted-password|server key|snmp-server community"
+    r"|snmp community|pre-shared-key(?: ascii-text| hexadecimal)?|message-digest-key \d+ md5)\s+\S"
+)
 #: Under this name the facts have all lines that stand alone.
 ALONE = "(single lines)"
 

@@ -21,7 +21,7 @@ def _silent(_line: str) -> None:
     """Progress for nobody."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[Hosts]:
     """ra1, rb1, ra2, rb2, desk1 in site A and web1 in site B; one session at a time."""
     made = Hosts(LAYOUT, 2, ROUTERS)

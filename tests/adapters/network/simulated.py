@@ -151,6 +151,24 @@ class Eos(Ios):
         return said, f"{name}-if" if after == "config-if" else name if after else ""
 
 
+class Nxos(Ios):
+    """Cisco NX-OS: lines take effect at once, and no timer takes them back."""
+
+    def answer(self, mode: str, line: str) -> tuple[str, str]:
+        if not mode and line.startswith("configure terminal "):
+            self.lines.append(line)
+            return "                       ^\n% Invalid command at '^' marker.\n", ""
+        if not mode and line == "copy running-config startup-config":
+            self.lines.append(line)
+            self.startup = list(self.config)
+            return "[########################################] 100%\nCopy complete.\n", ""
+        return super().answer(mode, line)
+
+    def _shown(self) -> str:
+        when = f"!Time: Sun Nov 22 10:00:{len(self.lines) % 60:02} 2026"
+        return "\n".join(["!Command: show running-config", when, "", "version 9.3(5)", *self.config, ""])
+
+
 class Junos(CommandLine):
     """Juniper Junos: a candidate of set lines; `commit confirmed`."""
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remediate.adapters.network.change import ConfigLines
 from remediate.adapters.network.config import (
     Edit,
     Tree,
@@ -81,6 +82,26 @@ def test_facts_hide_secrets() -> None:
 def test_secrets_of_platforms(platform: Platform, line: str) -> None:
     assert "s3cret" not in masked(line, platform)
     assert "s3cret" not in difference(Tree(), parse(line, platform), platform)
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("neighbor 192.0.2.9 password s3cret", True),
+        ("snmp-server community s3cret RO", True),
+        ("ip ospf message-digest-key 1 md5 s3cret", True),
+        ("tacacs-server key s3cret", True),
+        ("no neighbor 192.0.2.9 password", False),
+        ("match community CUSTOMERS", False),
+        ("service password-encryption", False),
+    ],
+)
+def test_a_plan_takes_no_line_with_a_secret(line: str, refused: bool) -> None:
+    if refused:
+        with pytest.raises(ValueError, match="a line holds a secret"):
+            ConfigLines(lines=(line,))
+    else:
+        assert ConfigLines(lines=(line,)).lines == (line,)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from remediate.model.step import StepClass, Verdict
 from remediate.model.target import Target
 from tests.adapters.hosts.sshd import new_key
 from tests.adapters.hosts.world import World
-from tests.adapters.network.simulated import CommandLine, Eos, Ios, Junos
+from tests.adapters.network.simulated import CommandLine, Eos, Ios, Junos, Nxos
 from tests.adapters.network.simulator import Simulator
 from tests.adapters.network.world import until
+from tests.docs.blocks import DOCS, code, rows
 
 CISCO = ("hostname dev1", "interface eth1", " ip ospf cost 10", "interface eth2", " ip ospf cost 10")
 JUNIPER = ("set system host-name dev1", "set interfaces ge-0/0/0 description old")
@@ -32,31 +34,35 @@ KINDS: dict[str, tuple[CommandLine, ConfigLines, str]] = {
     "eos": (Eos(*CISCO), COST, "commit timer 00:01:00"),
     "junos": (Junos(*JUNIPER), SET, "commit confirmed 1 comment"),
 }
+Scene = tuple[World, CommandLine, ConfigLines, str]
+
+
+@contextmanager
+def scene(made: CommandLine, platform: str, folder: Path) -> Iterator[World]:
+    """A simulated device as the target."""
+    host, user = new_key(folder / "host"), new_key(folder / "user")
+    with Simulator(made, host, user) as simulator, ClientPool() as pool:
+        (folder / "known_hosts").write_text(simulator.known_hosts_line())
+        variables = {
+            "ansible_network_os": platform,
+            "ansible_connection": "ansible.netcommon.network_cli",
+            "ansible_ssh_private_key_file": str(folder / "user"),
+            "remediate_known_hosts": str(folder / "known_hosts"),
+        }
+        target = Target(name="dev1", address="127.0.0.1", port=simulator.port, user="ops", vars=variables)
+        yield World(target, pool, folder)
 
 
 @pytest.fixture(params=KINDS)
-def device(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[World, CommandLine, ConfigLines, str]]:
+def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """A simulated device with its change, and the command that arms its timer."""
     made, step, arms = KINDS[request.param]
     made.__init__(*(JUNIPER if isinstance(made, Junos) else CISCO))  # type: ignore[misc] # as it was built
-    host, user = new_key(tmp_path / "host"), new_key(tmp_path / "user")
-    with Simulator(made, host, user) as simulator, ClientPool() as pool:
-        (tmp_path / "known_hosts").write_text(simulator.known_hosts_line())
-        variables = {
-            "ansible_network_os": request.param,
-            "ansible_connection": "ansible.netcommon.network_cli",
-            "ansible_ssh_private_key_file": str(tmp_path / "user"),
-            "remediate_known_hosts": str(tmp_path / "known_hosts"),
-        }
-        target = Target(name="dev1", address="127.0.0.1", port=simulator.port, user="ops", vars=variables)
-        yield World(target, pool, tmp_path), made, step, arms
+    with scene(made, request.param, tmp_path) as world:
+        yield world, made, step, arms
 
 
-def test_a_change_is_confirmed_by_a_new_session_and_taken_back(
-    device: tuple[World, CommandLine, ConfigLines, str],
-) -> None:
+def test_a_change_is_confirmed_by_a_new_session_and_taken_back(device: Scene) -> None:
     world, made, step, arms = device
     config = sorted(made.config)
     context = world.context()
@@ -74,7 +80,7 @@ def test_a_change_is_confirmed_by_a_new_session_and_taken_back(
     assert step.observe(context) == context.before
 
 
-def test_without_a_word_the_device_takes_it_back(device: tuple[World, CommandLine, ConfigLines, str]) -> None:
+def test_without_a_word_the_device_takes_it_back(device: Scene) -> None:
     world, _, step, _ = device
     context = world.context()
     context = replace(context, before=step.observe(context))
@@ -84,7 +90,7 @@ def test_without_a_word_the_device_takes_it_back(device: tuple[World, CommandLin
     assert step.observe(context) == context.before
 
 
-def test_a_rejected_line_leaves_nothing(device: tuple[World, CommandLine, ConfigLines, str]) -> None:
+def test_a_rejected_line_leaves_nothing(device: Scene) -> None:
     world, made, step, _ = device
     config = sorted(made.config)
     bad = ConfigLines(
@@ -97,11 +103,46 @@ def test_a_rejected_line_leaves_nothing(device: tuple[World, CommandLine, Config
 
 
 def test_a_platform_without_a_timer_wants_a_word_about_it(tmp_path: Path) -> None:
-    assert PLATFORMS["nxos"].revert is None
+    made = Nxos(*CISCO)
+    with scene(made, "cisco.nxos.nxos", tmp_path) as world:
+        with pytest.raises(InputError, match="takes the change back by itself is unknown on nxos") as info:
+            COST.observe(world.context())
+        assert 'revert="none"' in info.value.advice
+        config = list(made.config)
+        step = COST.model_copy(update={"revert": "none"})
+        context = world.context()
+        context = replace(context, before=step.observe(context))
+        context = replace(context, data=step.apply(context).data)
+        assert made.startup == config
+        assert [r for r in step.confirm(context) if not r.ok] == []
+        assert " ip ospf cost 44" in made.startup
+        assert step.probe(context).verdict is Verdict.APPLIED
+        step.undo(context)
+        assert sorted(made.config) == sorted(made.startup) == sorted(config)
+        bad = ConfigLines(lines=(*step.lines, "bogus"), parents=step.parents, revert="none")
+        with pytest.raises(StepFailed, match="the lines before it were taken back"):
+            bad.apply(world.context("s02"))
+        assert sorted(made.config) == sorted(config)
+
+
+def test_an_unknown_platform_is_refused() -> None:
     with pytest.raises(InputError, match="'vxworks' is not known"):
         platform_of(Target(name="x", address="x", vars={"network_platform": "vxworks"}))
     with pytest.raises(InputError, match="no platform is set"):
         platform_of(Target(name="x", address="x"))
+
+
+def test_the_documented_capabilities_are_those_of_the_table() -> None:
+    told = {r[0].strip("`"): r[1:] for r in rows((DOCS / "network.md").read_text()) if len(r) == 6}
+    assert told.keys() == PLATFORMS.keys()
+    for name, (reads, effect, compares, confirms, saves) in told.items():
+        platform = PLATFORMS[name]
+        assert code(reads) == [platform.show]
+        assert effect == ("at commit" if platform.candidate else "line by line")
+        assert code(compares) == ([platform.compare] if platform.compare else [])
+        keep = filled(platform.revert.keep, "NAME") if platform.revert else ()
+        assert code(confirms) == (["systemctl stop"] if name == "frr" else list(keep))
+        assert code(saves) == list(platform.save)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.adapters.network.world import enter, shown, until
 
 pytestmark = pytest.mark.lab
 
+FIRED = "the device's timer ran out and took the change back"
 COST = ("parents=interface eth2", "lines=ip ospf cost 44")
 
 
@@ -24,6 +25,11 @@ def cutting(layout: Layout) -> str:
     """A route that swallows every answer to whoever manages the router over its own network."""
     site = router_net.site_address(layout, by_name("desk1")).rpartition(".")[0]
     return f"ip route {site}.0/24 blackhole"
+
+
+def saved(net: NetWorld, name: str) -> str:
+    """What the router would boot with."""
+    return (net.disk(name) / "etc/frr/frr.conf").read_text()
 
 
 def ready(net: NetWorld, *inputs: str) -> None:
@@ -58,8 +64,10 @@ def test_a_change_that_cuts_its_own_way_comes_back_without_help(net: NetWorld) -
     until(lambda: shown(net.lab, "rb1") == before, 12, "the timer")
     assert time.monotonic() - began < 12
     running.wait().expect(4)
-    assert "the device's timer ran out and took the change back" in evidence(net)
+    assert FIRED in evidence(net)
+    assert FIRED in net.ticket_log()
     assert net.finals() == {"rb1": "verified-original"}
+    assert line not in saved(net, "rb1")
 
 
 def test_killed_with_the_timer_armed_and_confirmed_later(net: NetWorld) -> None:
@@ -83,7 +91,33 @@ def test_killed_with_the_timer_armed_and_fired(net: NetWorld) -> None:
         until(lambda: shown(net.lab, "rb1") == before, 20, "the timer")
         listener.listen()
         net.cli("run", "fix.plan.json").expect(4)
+    assert FIRED in evidence(net)
+    assert FIRED in net.ticket_log()
     assert net.finals() == {"rb1": "verified-original"}
+
+
+def test_anothers_change_before_ours_stops_the_run_with_a_diff(net: NetWorld) -> None:
+    ready(net, *COST)
+    enter(net.lab, "rb1", "ip route 203.0.113.0/24 blackhole")
+    before = shown(net.lab, "rb1")
+    done = net.cli("run", "fix.plan.json").expect(3)
+    assert "+ip route 203.0.113.0/24 blackhole" in done.said
+    assert shown(net.lab, "rb1") == before
+
+
+def test_what_can_not_be_saved_does_not_stay(net: NetWorld) -> None:
+    ready(net, *COST)
+    before, folder = shown(net.lab, "rb1"), net.disk("rb1") / "etc/frr"
+    mode = folder.stat().st_mode
+    folder.chmod(0o555)
+    try:
+        done = net.cli("run", "fix.plan.json").expect(5)
+    finally:
+        folder.chmod(mode)
+    assert "was not saved" in done.said
+    assert shown(net.lab, "rb1") == before
+    assert "ip ospf cost 44" not in saved(net, "rb1")
+    assert net.finals() == {"rb1": "needs-human"}
 
 
 def test_anothers_change_after_ours_is_not_overwritten(net: NetWorld) -> None:
