@@ -14,7 +14,7 @@ from remediate.lab.hosts import Hosts
 from remediate.lab.locks import locked
 from tests.adapters.hosts.world import World
 from tests.adapters.network.project import NetWorld, people, project
-from tests.adapters.network.world import LAYOUT, ROUTERS, desk, router, shown
+from tests.adapters.network.world import LAYOUT, ROUTERS, desk, release, router, shown
 
 
 def _silent(_line: str) -> None:
@@ -26,6 +26,7 @@ def lab() -> Iterator[Hosts]:
     """ra1, rb1, ra2, rb2, desk1 in site A and web1 in site B; one session at a time."""
     made = Hosts(LAYOUT, 2, ROUTERS)
     with locked(Path("/run") / f"{LAYOUT.home.name}.lock", _silent):
+        release(made)
         made.down()
         try:
             made.up(_silent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,18 @@ def enter(lab: Hosts, name: str, *lines: str) -> None:
         name, [], user="admin", stdin="\n".join(["configure terminal", *lines, "end", "exit", ""])
     )
     assert "%" not in done.stdout, done.stdout
+
+
+def protect(lab: Hosts, name: str) -> None:
+    """Nothing can be saved on this router any more. It writes as root: only an immutable folder stops it."""
+    folder = lab.layout.hosts / name / "upper/etc/frr"
+    subprocess.run(["chattr", "-R", "+i", folder], check=True)
+
+
+def release(lab: Hosts) -> None:
+    """Undo `protect`, wherever it is in force: what is immutable can't be deleted either."""
+    for folder in lab.layout.hosts.glob("*/upper/etc/frr"):
+        subprocess.run(["chattr", "-R", "-i", folder], check=True)
 
 
 def until(ask: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
