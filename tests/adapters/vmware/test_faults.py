@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from remediate.lab import pool
 from remediate.lab.vcenter import VCenter
 from remediate.model.event import Verb
 from tests.adapters.vmware.place import Place, motds
@@ -115,6 +116,8 @@ def test_a_stopped_service_is_back_after_the_revert(world: World, place: Place) 
     assert motds(world) == before
     undone = place.outcomes(Verb.UNDO, "vm-snapshot")
     assert [o.result.summary[:11] for o in undone] == ["reverted to"] * 2, undone
+    # Not only its unit: whoever asks it from outside is answered.
+    until(lambda: all(pool.health(world.hosts.machine(name).address) == 200 for name in ("web1", "web2")))
 
 
 @pytest.fixture
