@@ -14,10 +14,13 @@ from remediate.adapters.vmware.session import VCenter
 from remediate.adapters.vmware.snapshot import VmSnapshot
 from remediate.adapters.vmware.values import Disk, End
 from remediate.errors import StepFailed
+from remediate.lab.vcenter import instance_uuid
 from remediate.model.step import Status
-from tests.adapters.vmware.world import LAYOUT, World, instance_uuid, until
+from tests.adapters.vmware.world import LAYOUT, World, until
 
-device = vim.vm.device
+#: pyvmomi's constructors have no types.
+made: Any = vim
+device = made.vm.device
 SAFE = device.VirtualDisk.FlatVer2BackingInfo
 RAW = device.VirtualDisk.RawDiskMappingVer1BackingInfo
 CREATE, READ = "CreateSnapshot_Task", "RetrievePropertiesEx"
@@ -26,7 +29,7 @@ CREATE, READ = "CreateSnapshot_Task", "RetrievePropertiesEx"
 def drive(backing: Any, controller: int = 1000) -> Any:
     """One disk of a machine."""
     return device.VirtualDisk(
-        key=2000, controllerKey=controller, backing=backing, deviceInfo=vim.Description(label="Hard disk 1")
+        key=2000, controllerKey=controller, backing=backing, deviceInfo=made.Description(label="Hard disk 1")
     )
 
 
@@ -47,7 +50,7 @@ def test_what_a_snapshot_would_not_hold(hardware: Any, seen: Disk) -> None:
         device.ParaVirtualSCSIController(key=1000, busNumber=0, sharedBus="noSharing"),
         device.ParaVirtualSCSIController(key=1001, busNumber=1, sharedBus="physicalSharing"),
     ]
-    assert disks(vim.vm.VirtualHardware(device=[*buses, hardware])) == (seen,)
+    assert disks(made.vm.VirtualHardware(device=[*buses, hardware])) == (seen,)
 
 
 class Server:
@@ -67,7 +70,7 @@ class Server:
         self.running[name] = store
         self.most = max(self.most, len(self.running))
         self.most_on_one = max(self.most_on_one, list(self.running.values()).count(store))
-        return vim.Task(name)
+        return made.Task(name)
 
     def bulk(self, _vcenter: object, _kind: type, chosen: Sequence[Any], _paths: object) -> Any:
         """What the collector says."""
@@ -78,7 +81,7 @@ class Server:
             if over:
                 self.running.pop(task._moId, None)
             state = "success" if over else "running"
-            found[task._moId] = (task, {"info.state": state, "info": vim.TaskInfo(state=state)})
+            found[task._moId] = (task, {"info.state": state, "info": made.TaskInfo(state=state)})
         return found
 
 
