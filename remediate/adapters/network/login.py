@@ -6,6 +6,7 @@ every wait of a session passes through `read_channel` below, which knows the dea
 
 from __future__ import annotations
 
+import codecs
 import socket
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 #: In characters; a device that prints more has lost its mind, or is not one.
 LONGEST_ANSWER = 16 << 20
+_CHUNK = 1 << 16
 #: A login may take so many times what a connection may: it asks for prompts, paging and width.
 _LOGIN_CONNECTS = 3
 
@@ -92,6 +94,46 @@ def _options(access: DeviceAccess, secrets: Secrets, clients: Clients) -> Mappin
     }
 
 
+class _Limited:
+    """What every read of a session passes through: the deadline of the call, and the limit of its answer."""
+
+    deadline = 0.0
+    received = 0
+    remote_conn: Any
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def read_channel(self) -> str:
+        self._mind()
+        return self._count(super().read_channel())  # type: ignore[misc] # netmiko's
+
+    def await_channel(self, seconds: float) -> str:
+        """What comes within this time; it returns with the first of it, and asks nothing meanwhile."""
+        self._mind()
+        self.remote_conn.settimeout(seconds)
+        try:
+            data: bytes = self.remote_conn.recv(_CHUNK)
+        except TimeoutError:
+            return ""
+        if not data:
+            raise Lost("the connection is gone")
+        return self._count(self.decoder.decode(data))
+
+    def _mind(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise Lost("no answer in time")
+        if self.remote_conn is None or self.remote_conn.closed:
+            raise Lost("the connection is gone")
+
+    def _count(self, text: str) -> str:
+        self.received += len(text)
+        if self.received > LONGEST_ANSWER:
+            raise Lost("it prints without end")
+        return text
+
+
 def _connection_class(access: DeviceAccess) -> type[Any]:
     """netmiko's class for the platform, with our host keys, deadline and limit."""
     import paramiko
@@ -106,10 +148,7 @@ def _connection_class(access: DeviceAccess) -> type[Any]:
 
     base: type[Any] = CLASS_MAPPER[access.platform.netmiko]
 
-    class Guarded(base):  # type: ignore[misc] # chosen at run time
-        deadline = 0.0
-        received = 0
-
+    class Guarded(_Limited, base):  # type: ignore[misc] # chosen at run time
         def _build_ssh_client(self) -> paramiko.SSHClient:
             client = StrictClient()
             client.set_missing_host_key_policy(strict_keys(access.way, believed))
@@ -117,17 +156,6 @@ def _connection_class(access: DeviceAccess) -> type[Any]:
 
         def open(self) -> None:
             self._open()
-
-        def read_channel(self) -> str:
-            if time.monotonic() > self.deadline:
-                raise Lost("no answer in time")
-            if self.remote_conn is None or self.remote_conn.closed:
-                raise Lost("the connection is gone")
-            text: str = super().read_channel()
-            self.received += len(text)
-            if self.received > LONGEST_ANSWER:
-                raise Lost("it prints without end")
-            return text
 
     return Guarded
 

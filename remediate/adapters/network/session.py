@@ -17,7 +17,8 @@ from remediate.adapters.network.text import clean
 from remediate.errors import InDoubt, InputError
 from remediate.model.step import Clients, Secrets
 
-_GLANCE = 0.005
+#: So often the deadline is looked at while nothing comes.
+_GLANCE = 0.25
 #: So long nothing may follow a prompt, because a line of output may look like one.
 _QUIET = 0.02
 #: A prompt or pager is looked for in so many last characters, the echo of a command in so many first ones.
@@ -123,17 +124,16 @@ class DeviceSession:
         belongs to whatever was asked before."""
         text, echoed, ended = "", False, False
         while True:
-            if new := self._connection.read_channel():
-                text, ended = text + new, False
-                echoed = echoed or _squeezed(command) in _squeezed(clean(text[:_HEAD]))
-                if _PAGER.search(clean(text[-_TAIL:])):
-                    text = _without_pager(text)
-                    self._connection.write_channel(" ")
-                continue
-            if ended:
+            new = self._connection.await_channel(_QUIET if ended else _GLANCE)
+            if ended and not new:
                 break
-            ended = echoed and bool(self._prompt.search(clean(text[-_TAIL:])))
-            time.sleep(_QUIET if ended else _GLANCE)
+            text += new
+            echoed = echoed or _squeezed(command) in _squeezed(clean(text[:_HEAD]))
+            tail = clean(text[-_TAIL:])
+            if _PAGER.search(tail):
+                text = _without_pager(text)
+                self._connection.write_channel(" ")
+            ended = echoed and bool(self._prompt.search(tail))
         whole = clean(text)
         found = self._prompt.search(whole)
         if found is None:

@@ -14,6 +14,7 @@ from remediate.adapters.network.config import Edit
 from remediate.adapters.network.device import Device, connect
 from remediate.adapters.network.state import routes
 from remediate.adapters.network.step import ConfigStep
+from remediate.adapters.network.store import Store
 from remediate.errors import StepFailed
 from remediate.model.base import Duration, State
 from remediate.model.step import Check, Context, Estimate, Result
@@ -126,15 +127,25 @@ class MoveTraffic(ConfigStep):
             time.sleep(_PACE)
 
     def undo(self, context: Context) -> Result:
-        """Fail back, with the same proof."""
-        result = super().undo(context)
+        """Fail back, with the same proof, while packets are counted again."""
+        if Store.of(context).get("before.conf") is None:
+            return super().undo(context)
+        with ThreadPoolExecutor(1) as pool:
+            packets = pool.submit(self._measure, context)
+            result = super().undo(context)
+            if result.changed:
+                self._prove_back(context)
+            measured = packets.result()
         if not result.changed:
             return result
+        summary = f"{result.summary}; traffic is back on {self.primary}{_words(measured)}"
+        return result.model_copy(update={"summary": summary, "data": {**result.data, **measured}})
+
+    def _prove_back(self, context: Context) -> None:
         for check in self._proof_of(self.primary):
             found = ask(check, context)
             if not found.ok:
                 raise StepFailed(f"{context.target.name}: failed back, but {found.title}: {found.actual}")
-        return result.model_copy(update={"summary": f"{result.summary}; traffic is back on {self.primary}"})
 
 
 def _words(measured: dict[str, JsonValue]) -> str:

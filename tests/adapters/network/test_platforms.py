@@ -64,6 +64,7 @@ def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
 
 def test_a_change_is_confirmed_by_a_new_session_and_taken_back(device: Scene) -> None:
     world, made, step, arms = device
+    made.minute = 60.0
     config = sorted(made.config)
     context = world.context()
     context = replace(context, before=step.observe(context))
@@ -81,7 +82,8 @@ def test_a_change_is_confirmed_by_a_new_session_and_taken_back(device: Scene) ->
 
 
 def test_without_a_word_the_device_takes_it_back(device: Scene) -> None:
-    world, _, step, _ = device
+    world, made, step, _ = device
+    made.minute = 1.0
     context = world.context()
     context = replace(context, before=step.observe(context))
     step.apply(context)
