@@ -37,7 +37,15 @@ _LOCAL = {"local", "ansible.builtin.local"}
 #: The inventory variable that says where the vault's password is.
 VAULT = "remediate_vault_password"
 # Credentials that steps of their own use. A playbook that needs one names it under its `secrets`.
-_NOT_FOR_PLAYBOOKS = {VAULT, "vcenter_password", "network_password", "network_enable"}
+_NOT_FOR_PLAYBOOKS = {
+    VAULT,
+    "vcenter_password",
+    "network_password",
+    "network_enable",
+    "mariadb_password",
+    "postgres_password",
+    "mongodb_password",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,18 @@ def gateway(access: Access, clients: Clients) -> fabric.Connection | None:
     return found
 
 
+def connection_to(access: Access, clients: Clients) -> fabric.Connection:
+    """A connection for whoever carries bytes of his own over it; he closes it.
+
+    Raises:
+        HostKeyRefused: the host did not prove who it is.
+        Unreachable: anything else.
+    """
+    connection = _connect(access, gateway(access, clients))
+    connection.transport.set_keepalive(KEEPALIVE_SECONDS)
+    return connection
+
+
 def _close(connection: fabric.Connection) -> None:
     connection.close()
 

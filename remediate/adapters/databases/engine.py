@@ -1,0 +1,175 @@
+"""What is asked of a SQL database; one class for each engine, so that steps and checks know none by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from remediate.adapters.databases.endpoint import Endpoint, wanted
+from remediate.adapters.databases.tunnel import tunnel
+from remediate.errors import InputError
+from remediate.model.step import Context
+
+#: The table in which a change notes, in its own transaction where there is one, that it was made. It is no
+#: part of any comparison, and is dropped when its last row is.
+MARKS = "remediate_marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a table holds: equal measures mean equal rows, in any order."""
+
+    rows: int
+    checksum: str
+
+
+class Session(ABC):
+    """One login in one database. Not for two threads at once. It commits nothing by itself but what
+    ``autocommit`` statements do; leaving the ``with`` block rolls back what is open, and closes."""
+
+    @abstractmethod
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query; ``%s`` stands for each parameter.
+
+        Raises:
+            StepFailed: the server said no (its own message), or was not reached.
+            InDoubt: the connection was lost after the statement was sent.
+        """
+
+    @abstractmethod
+    def do(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute a statement; returns the number of rows it matched. Raises as `rows` does."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a transaction."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Commit it.
+
+        Raises:
+            InDoubt: no answer came: nobody knows.
+        """
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Take the transaction back."""
+
+    @property
+    @abstractmethod
+    def number(self) -> int:
+        """The server's own number of this session (connection id, backend pid)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the session; whatever is open is rolled back by the server."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Engine(ABC):
+    """A kind of SQL database server."""
+
+    name: str
+    title: str
+    transactional_ddl: bool
+    """Whether CREATE and ALTER can be rolled back; where not, each of them commits by itself."""
+
+    @abstractmethod
+    def open(self, endpoint: Endpoint, database: str, token: str = "") -> Session:
+        """Log in.
+
+        Args:
+            endpoint: where.
+            database: which one; empty is the server's own administrative one.
+            token: names the attempt, so that `sessions` finds what is left of it on the server.
+
+        Raises:
+            StepFailed: not let in, not there, or a certificate that proves nothing; nothing was done.
+        """
+
+    @abstractmethod
+    def sessions(self, session: Session, token: str) -> list[int]:
+        """Numbers of the sessions of this attempt that still live on the server, this one left out."""
+
+    @abstractmethod
+    def end(self, session: Session, number: int) -> None:
+        """End another session."""
+
+    @abstractmethod
+    def tables(self, session: Session) -> list[str]:
+        """All base tables of the database, sorted, the marks left out; ``schema.table`` outside the default."""
+
+    @abstractmethod
+    def measure(self, session: Session, tables: Sequence[str]) -> dict[str, Measure]:
+        """Rows and checksum of each table; inside a transaction, as it sees them."""
+
+    @abstractmethod
+    def schema(self, session: Session) -> dict[str, str]:
+        """Definition of each table, view, index, trigger and routine by name: equal text, equal thing.
+
+        Without counters, such as the next automatic number.
+        """
+
+    @abstractmethod
+    def key_columns(self, session: Session, table: str) -> list[str]:
+        """Columns of the primary key in their order; empty if there is none."""
+
+    @abstractmethod
+    def quote(self, name: str) -> str:
+        """An identifier as the engine's SQL writes it; ``schema.table`` is quoted by its parts."""
+
+    @abstractmethod
+    def create(self, session: Session, database: str) -> None:
+        """Make an empty database."""
+
+    @abstractmethod
+    def drop(self, session: Session, database: str) -> None:
+        """Remove a database; absent is fine."""
+
+
+def endpoint(context: Context, engine: str) -> Endpoint:
+    """The server of this context's target, reachable from here; the tunnel stays open for the run.
+
+    Raises:
+        StepFailed: a variable is missing, or the target can't be reached; nothing was done.
+    """
+    want = wanted(context.target, engine)
+    password = context.secrets.resolve(want.password) if want.password else ""
+    if want.via == "direct":
+        return Endpoint(want.target, want.host, want.port, want.user, password, want.ca_file)
+    way = tunnel(context, want.host, want.port, f".s.PGSQL.{want.port}")
+    return Endpoint(want.target, str(way.folder), want.port, want.user, password)
+
+
+@contextmanager
+def login(context: Context, engine: Engine, database: str) -> Iterator[Session]:
+    """A session of this attempt on the target's database."""
+    with engine.open(endpoint(context, engine.name), database, str(context.token)) as session:
+        yield session
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    from remediate.adapters.databases.mariadb import MariaDB
+    from remediate.adapters.databases.postgres import Postgres
+
+    engines: dict[str, type[Engine]] = {"mariadb": MariaDB, "postgres": Postgres}
+    if name not in engines:
+        raise InputError(f"no database engine {name!r}", f"known are {', '.join(engines)}")
+    return engines[name]()
