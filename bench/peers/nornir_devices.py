@@ -62,7 +62,7 @@ hosts = Hosts(
         for a in addresses
     }
 )
-nornir = Nornir(inventory=Inventory(hosts, Groups(), Defaults()), runner=ThreadedRunner(64), config=Config())
+nornir = Nornir(inventory=Inventory(hosts, Groups(), Defaults()), runner=ThreadedRunner(20), config=Config())
 result = nornir.run(change)
 shutil.rmtree(folder)
 if result.failed:
