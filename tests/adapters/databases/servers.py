@@ -1,4 +1,4 @@
-"""Private database servers of this machine: an unprivileged user, loopback and a Unix socket, one per session.
+"""Private database servers of this machine, for tests: an unprivileged user, loopback and a Unix socket.
 
 A `conftest.py` imports the fixtures that its folder needs: `mariadb`, `postgres`, `server` (each in turn).
 """
