@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
-import time
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, JsonValue, field_validator
 
 from remediate.adapters.checks.question import Finding, Question
+from remediate.adapters.checks.web import authority, get, web_address
 from remediate.adapters.hosts.text import clip
-from remediate.errors import InputError
 from remediate.model.base import Duration, canonical
 from remediate.model.step import Context
 from remediate.model.target import Target
 
-_LONGEST = 4 << 20
 _SHOWN = 300
 
 
@@ -48,13 +43,11 @@ class Http(Question):
     @field_validator("url")
     @classmethod
     def _is_web(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("an URL begins with http:// or https://")
-        return value
+        return web_address(value)
 
     def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
         """The authority's file, if it is the project's."""
-        return (Path(self.ca),) if self.ca and not self.ca.startswith("/") else ()
+        return authority(self.ca)
 
     def subject(self, target: Target) -> str:
         """The request."""
@@ -69,13 +62,16 @@ class Http(Question):
 
     def look(self, context: Context) -> Finding:
         """Ask once."""
-        status, body = self._get(context)
+        target = context.target
+        headers = {name: target.render(value) for name, value in self.headers.items()}
+        url = target.render(self.url)
+        status, body = get(context, url, headers=headers, ca=self.ca, timeout=self.timeout)
         problems = [f"status {status}"] if status != self.status else []
         text = body.decode(errors="replace")
-        wanted = context.target.render(self.contains or "")
+        wanted = target.render(self.contains or "")
         if wanted not in text:
             problems.append(f"no {wanted!r} in: {clip(text, _SHOWN)!r}")
-        problems += self._differences(body, context.target)
+        problems += self._differences(body, target)
         if problems:
             return Finding(False, ", ".join(problems))
         return Finding(True, f"status {status}, {len(body)} bytes as expected")
@@ -95,36 +91,6 @@ class Http(Question):
             elif canonical(actual) != canonical(_render(value, target)):
                 problems.append(f"{path} = {clip(json.dumps(actual), _SHOWN)}")
         return problems
-
-    def _get(self, context: Context) -> tuple[int, bytes]:
-        url = urlsplit(context.target.render(self.url))
-        deadline = time.monotonic() + self.timeout
-        connection = self._connection(url, context)
-        try:
-            path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-            headers = {name: context.target.render(value) for name, value in self.headers.items()}
-            connection.request("GET", path, headers={"User-Agent": "remediate", **headers})
-            answer = connection.getresponse()
-            body = bytearray()
-            while part := answer.read1(65536):
-                body += part
-                if time.monotonic() > deadline:
-                    raise InputError(f"the answer was not complete within {self.timeout:g} s")
-                if len(body) > _LONGEST:
-                    raise InputError(f"the answer is longer than {_LONGEST} bytes")
-            return answer.status, bytes(body)
-        finally:
-            connection.close()
-
-    def _connection(self, url: SplitResult, context: Context) -> http.client.HTTPConnection:
-        host = url.hostname or ""
-        if url.scheme == "http":
-            return http.client.HTTPConnection(host, url.port or 80, timeout=self.timeout)
-        authority = None
-        if self.ca:
-            authority = str(self.ca if self.ca.startswith("/") else context.artefacts / self.ca)
-        trust = ssl.create_default_context(cafile=authority)
-        return http.client.HTTPSConnection(host, url.port or 443, timeout=self.timeout, context=trust)
 
 
 def _render(value: JsonValue, target: Target) -> JsonValue:

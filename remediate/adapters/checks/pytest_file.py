@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
+from remediate.adapters.checks import programs
 from remediate.adapters.checks.question import Finding, Question
 from remediate.adapters.hosts.text import clip
 from remediate.model.base import Duration
@@ -22,8 +19,6 @@ from remediate.model.step import Context
 from remediate.model.target import Target
 
 _SHOWN = 1500
-#: What a test finds of this process's environment: the way to programs, and nothing that may be secret.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,53 +70,29 @@ class PytestFile(Question):
             return Finding(False, f"there is no {self.path}")
         with tempfile.TemporaryDirectory(prefix="remediate-") as folder:
             report = Path(folder) / "report.xml"
-            code, said = self._run(context, report)
-            if code is None:
+            ended = self._run(context, report)
+            if ended.code is None:
                 return Finding(False, f"not done within {self.timeout:g} s")
             if not report.exists():
-                return Finding(False, f"pytest ended with {code} and no report: {clip(said, _SHOWN)}")
+                said = clip(ended.said, _SHOWN)
+                return Finding(False, f"pytest ended with {ended.code} and no report: {said}")
             counts = read_report(report.read_text(errors="replace"))
-        return judge(code, counts)
+        return judge(ended.code, counts)
 
-    def _run(self, context: Context, report: Path) -> tuple[int | None, str]:
+    def _run(self, context: Context, report: Path) -> programs.Ended:
         target = context.target
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment |= {
-            "TARGET_NAME": target.name,
-            "TARGET_ADDRESS": target.address,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HOME": str(report.parent),
-        }
+        environment = programs.environment(
+            {
+                "TARGET_NAME": target.name,
+                "TARGET_ADDRESS": target.address,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HOME": str(report.parent),
+            }
+        )
         argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
         # The user's own pytest settings may not decide what counts as passed.
         argv += ["-c", os.devnull, f"--rootdir={context.artefacts}", f"--junitxml={report}", self.path]
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                argv,
-                cwd=context.artefacts,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                code: int | None = process.wait(self.timeout)
-            except subprocess.TimeoutExpired:
-                code = None
-            finally:
-                _end(process)
-            output.seek(0)
-            return code, output.read(1 << 20).decode(errors="replace")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Nothing that the tests started stays behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        return programs.run(argv, seconds=self.timeout, cwd=context.artefacts, env=environment)
 
 
 def read_report(text: str) -> Counts:
