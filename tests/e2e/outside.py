@@ -6,7 +6,7 @@ import base64
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,6 +15,7 @@ from typing import Any
 from remediate.lab import rt_rest
 from remediate.lab.rt import PORT, RequestTracker
 from tests.e2e.ticket import MARK, Entry
+from tests.e2e.world import until
 
 _POSTS = re.compile(rb"POST \S+/(comment|correspond) HTTP")
 
@@ -172,6 +173,6 @@ class Change:
         return base64.b64decode(str(answer["Content"]))
 
 
-def wait_until_posted(change: Change, run: str, number: int, wait: Callable[..., object]) -> None:
-    """Wait until the ticket tells of this event."""
-    wait(lambda: any(e.run == run and e.last >= number for e in change.entries()), 180)
+def wait_until_posted(change: Change, run: str, number: int) -> None:
+    """Wait until the ticket tells of this event. Each question costs the ticket server time that it needs."""
+    until(lambda: any(e.run == run and e.last >= number for e in change.entries()), 180, pause=1.0)

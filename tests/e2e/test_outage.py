@@ -16,7 +16,7 @@ from remediate.lab.rt import RequestTracker
 from tests.e2e.conftest import touching_nothing
 from tests.e2e.outside import Change, Mode, Proxy, proxy, wait_until_posted
 from tests.e2e.ticket import complete
-from tests.e2e.world import World, differences, until
+from tests.e2e.world import World, differences
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -103,7 +103,7 @@ def test_down_in_the_middle(desk: Desk) -> None:
     world, change = desk.world, desk.change
     running = world.start("run", desk.approved("hold", *ONE))
     intent = world.wait_for("intent", step="s02-command")
-    wait_until_posted(change, world.run, intent.number, until)
+    wait_until_posted(change, world.run, intent.number)
     desk.way.set(Mode.DOWN)
     world.go("web1")
     done = running.wait().expect(6)
@@ -131,7 +131,7 @@ def test_down_during_a_rollback(desk: Desk) -> None:
     before = world.fingerprints()
     running = world.start("run", desk.approved("hold", "broken=true", *ONE))
     intent = world.wait_for("intent", step="s02-command")
-    wait_until_posted(change, world.run, intent.number, until)
+    wait_until_posted(change, world.run, intent.number)
     desk.way.set(Mode.SILENT)
     world.go("web1")
     running.wait().expect(6)
@@ -147,7 +147,7 @@ def test_replies_lost(desk: Desk) -> None:
     world, change = desk.world, desk.change
     running = world.start("run", desk.approved("hold", *ONE))
     intent = world.wait_for("intent", step="s02-command")
-    wait_until_posted(change, world.run, intent.number, until)
+    wait_until_posted(change, world.run, intent.number)
     desk.way.set(Mode.MUTE)
     world.go("web1")
     running.wait().expect(6)
@@ -160,7 +160,7 @@ def test_killed_while_the_ticket_system_is_down(desk: Desk) -> None:
     world, change = desk.world, desk.change
     running = world.start("run", desk.approved("hold", *ONE))
     intent = world.wait_for("intent", step="s02-command")
-    wait_until_posted(change, world.run, intent.number, until)
+    wait_until_posted(change, world.run, intent.number)
     desk.way.set(Mode.DOWN)
     running.kill()
     world.go("web1")

@@ -138,12 +138,12 @@ class Event:
     body: Mapping[str, Any]
 
 
-def until(ask: Callable[[], T], seconds: float = 60.0, what: str = "") -> T:
-    """The first answer that is true, asked every few milliseconds."""
+def until(ask: Callable[[], T], seconds: float = 60.0, what: str = "", pause: float = 0.05) -> T:
+    """The first answer that is true, asked again after each pause."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or ask}"
-        time.sleep(0.02)
+        time.sleep(pause)
     return answer
 
 
