@@ -27,6 +27,32 @@ class Measure:
     checksum: str
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, and how its values become text and again what they were, exactly.
+
+    ``read`` is an expression that gives the text; ``write`` has one ``%s`` for that text. The text does not
+    depend on collations, time zones or the rounding of floats.
+    """
+
+    name: str
+    read: str
+    write: str
+    computed: bool = False
+    """Whether the server derives it from other columns; it can't be written."""
+    automatic: bool = False
+    """Whether the server sets it when another column of the row is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replication stream; ``lag`` is in seconds, None while it does not run."""
+
+    name: str
+    lag: float | None
+    state: str
+
+
 class Session(ABC):
     """One login in one database. Not for two threads at once. It commits nothing by itself but what
     ``autocommit`` statements do; leaving the ``with`` block rolls back what is open, and closes."""
@@ -39,6 +65,10 @@ class Session(ABC):
             StepFailed: the server said no (its own message), or was not reached.
             InDoubt: the connection was lost after the statement was sent.
         """
+
+    @abstractmethod
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """All rows of a query without parameters, by column name. Raises as `rows` does."""
 
     @abstractmethod
     def do(self, sql: str, params: Sequence[Any] = ()) -> int:
@@ -109,7 +139,7 @@ class Engine(ABC):
 
     @abstractmethod
     def tables(self, session: Session) -> list[str]:
-        """All base tables of the database, sorted, the marks left out; ``schema.table`` outside the default."""
+        """All base tables, sorted, the marks left out; ``schema.table`` outside the default schema."""
 
     @abstractmethod
     def measure(self, session: Session, tables: Sequence[str]) -> dict[str, Measure]:
@@ -125,6 +155,34 @@ class Engine(ABC):
     @abstractmethod
     def key_columns(self, session: Session, table: str) -> list[str]:
         """Columns of the primary key in their order; empty if there is none."""
+
+    @abstractmethod
+    def columns(self, session: Session, table: str) -> list[Column]:
+        """The table's columns in their order; empty if there is no such table."""
+
+    @abstractmethod
+    def transactional(self, session: Session, table: str) -> bool:
+        """Whether a rollback takes changes of this table's rows back."""
+
+    @abstractmethod
+    def triggers(self, session: Session, table: str) -> list[str]:
+        """Names of the triggers that fire when rows of this table are changed."""
+
+    @abstractmethod
+    def cascades(self, session: Session, table: str) -> list[str]:
+        """Tables whose rows change by themselves when rows of this one are deleted, or their keys changed."""
+
+    @abstractmethod
+    def limit(self, session: Session, lock_seconds: float, statement_seconds: float) -> None:
+        """From now on nothing in this session waits longer for a lock, or takes longer, than this."""
+
+    @abstractmethod
+    def replicas(self, session: Session) -> list[Replica]:
+        """Streams that this server sends or receives; empty if it neither is nor has a replica."""
+
+    @abstractmethod
+    def quote_one(self, name: str) -> str:
+        """The name of a column, in which a dot is only a character."""
 
     @abstractmethod
     def quote(self, name: str) -> str:

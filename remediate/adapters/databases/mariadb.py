@@ -10,14 +10,20 @@ from typing import Any
 
 from remediate.adapters.clients import load_sdk
 from remediate.adapters.databases.endpoint import Endpoint
-from remediate.adapters.databases.engine import MARKS, Engine, Measure, Session
+from remediate.adapters.databases.engine import MARKS, Column, Engine, Measure, Replica, Session
 from remediate.errors import InDoubt, StepFailed
 from remediate.model.base import sha256
 
 _CONNECT_SECONDS = 10
 _TIMEOUT = 600
-#: Codes with which the client says that the connection is gone, or was never there (CR_* of the protocol).
-_GONE = {0, 2003, 2006, 2013, 2014, 2055}
+#: Codes that mean that the connection is gone, or was never there: the client's own (CR_* of the protocol),
+#: ER_SERVER_SHUTDOWN and ER_CONNECTION_KILLED.
+_GONE = {0, 2003, 2006, 2013, 2014, 2055, 1053, 1927}
+_BYTES = {
+    *("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"),
+    *("geometry", "point", "linestring", "polygon"),
+    *("multipoint", "multilinestring", "multipolygon", "geometrycollection"),
+}
 _COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
 
 
@@ -82,6 +88,13 @@ class MariaSession(Session):
             cursor.execute(sql, tuple(params) or None)
             return list(cursor.fetchall())
 
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """See `Session`."""
+        with self._asking() as cursor:
+            cursor.execute(sql)
+            names = [str(column[0]) for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
     def do(self, sql: str, params: Sequence[Any] = ()) -> int:
         """See `Session`."""
         with self._asking() as cursor:
@@ -111,7 +124,7 @@ class MariaSession(Session):
 
 
 class MariaDB(Engine):
-    """MariaDB, or a MySQL of the same time; tables without transactions (MyISAM, Aria) are refused by the steps."""
+    """MariaDB, or a MySQL of the same time; steps refuse tables without transactions (MyISAM, Aria)."""
 
     name = "mariadb"
     title = "MariaDB"
@@ -183,9 +196,70 @@ class MariaDB(Engine):
         )
         return [str(name) for (name,) in found]
 
+    def columns(self, session: Session, table: str) -> list[Column]:
+        """See `Engine`."""
+        found = session.rows(
+            "SELECT column_name, data_type, extra FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position",
+            (table,),
+        )
+        return [_column(self.quote(name), str(name), str(kind), str(extra)) for name, kind, extra in found]
+
+    def transactional(self, session: Session, table: str) -> bool:
+        """See `Engine`."""
+        found = session.rows(
+            "SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e "
+            "ON e.engine = t.engine WHERE t.table_schema = DATABASE() AND t.table_name = %s",
+            (table,),
+        )
+        return found == [("YES",)]
+
+    def triggers(self, session: Session, table: str) -> list[str]:
+        """See `Engine`."""
+        found = session.rows(
+            "SELECT trigger_name FROM information_schema.triggers "
+            "WHERE event_object_schema = DATABASE() AND event_object_table = %s ORDER BY 1",
+            (table,),
+        )
+        return [str(name) for (name,) in found]
+
+    def cascades(self, session: Session, table: str) -> list[str]:
+        """See `Engine`."""
+        found = session.rows(
+            "SELECT DISTINCT table_name FROM information_schema.referential_constraints "
+            "WHERE unique_constraint_schema = DATABASE() AND referenced_table_name = %s "
+            "AND NOT (delete_rule IN ('RESTRICT', 'NO ACTION') AND update_rule IN ('RESTRICT', 'NO ACTION')) "
+            "ORDER BY 1",
+            (table,),
+        )
+        return [str(name) for (name,) in found]
+
+    def limit(self, session: Session, lock_seconds: float, statement_seconds: float) -> None:
+        """See `Engine`. Waiting for a lock is counted in whole seconds here."""
+        lock = max(1, round(lock_seconds))
+        session.do(
+            f"SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}, "
+            f"max_statement_time = {max(1.0, statement_seconds):.3f}"
+        )
+
+    def replicas(self, session: Session) -> list[Replica]:
+        """See `Engine`. Only the replica itself knows its lag."""
+        found = []
+        for row in session.records("SHOW ALL SLAVES STATUS"):
+            running = row["Slave_IO_Running"] == row["Slave_SQL_Running"] == "Yes"
+            lag = row["Seconds_Behind_Master"]
+            said = row["Last_IO_Error"] or row["Last_SQL_Error"] or row["Slave_IO_State"] or "stopped"
+            name = f"from {row['Master_Host']}:{row['Master_Port']}"
+            found.append(Replica(name, float(lag) if running and lag is not None else None, str(said)))
+        return found
+
+    def quote_one(self, name: str) -> str:
+        """See `Engine`."""
+        return "`" + name.replace("`", "``") + "`"
+
     def quote(self, name: str) -> str:
         """See `Engine`. A database is one schema here, so a dot is part of the name."""
-        return "`" + name.replace("`", "``") + "`"
+        return self.quote_one(name)
 
     def create(self, session: Session, database: str) -> None:
         """See `Engine`."""
@@ -194,6 +268,25 @@ class MariaDB(Engine):
     def drop(self, session: Session, database: str) -> None:
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)}")
+
+
+def _column(quoted: str, name: str, kind: str, extra: str) -> Column:
+    """How values of this type are read and written without any loss."""
+    read, write = f"CAST({quoted} AS CHAR CHARACTER SET utf8mb4)", "%s"
+    match kind:
+        case "float":
+            # As text, a FLOAT has six digits only.
+            read = f"CAST(CAST({quoted} AS DOUBLE) AS CHAR)"
+        case "bit":
+            read, write = f"CAST({quoted} + 0 AS CHAR)", "CAST(%s AS UNSIGNED)"
+        case "timestamp":
+            # Local times exist twice in one hour of the year.
+            read, write = f"CAST(UNIX_TIMESTAMP({quoted}) AS CHAR)", "FROM_UNIXTIME(%s)"
+        case _ if kind in _BYTES:
+            read, write = f"HEX({quoted})", "UNHEX(%s)"
+    extra = extra.lower()
+    computed = "generated" in extra and "default_generated" not in extra
+    return Column(name, read, write, computed=computed, automatic="on update" in extra)
 
 
 def _lock(token: str) -> str:

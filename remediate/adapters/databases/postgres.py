@@ -8,7 +8,7 @@ from typing import Any
 
 from remediate.adapters.clients import load_sdk
 from remediate.adapters.databases.endpoint import Endpoint
-from remediate.adapters.databases.engine import MARKS, Engine, Measure, Session
+from remediate.adapters.databases.engine import MARKS, Column, Engine, Measure, Replica, Session
 from remediate.errors import InDoubt, StepFailed
 
 _CONNECT_SECONDS = 10
@@ -16,6 +16,22 @@ _CONNECT_SECONDS = 10
 _LONGEST_TOKEN = 63
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'"
 _NAME = "CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END"
+#: Streams to replicas, on the primary.
+_SENT = """
+SELECT coalesce(nullif(application_name, ''), client_addr::text, 'replica'), state,
+  CASE WHEN state <> 'streaming' THEN NULL
+    WHEN replay_lsn = pg_current_wal_lsn() THEN 0
+    ELSE coalesce(extract(epoch FROM replay_lag), 0) END
+FROM pg_stat_replication
+"""
+#: The stream from the primary, on a replica.
+_RECEIVED = """
+SELECT 'from ' || coalesce(sender_host, '?') || ':' || coalesce(sender_port::text, '?'), status,
+  CASE WHEN status <> 'streaming' THEN NULL
+    WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+    ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END
+FROM pg_stat_wal_receiver
+"""
 
 
 class PostgresSession(Session):
@@ -66,6 +82,13 @@ class PostgresSession(Session):
         with self._asking() as cursor:
             cursor.execute(sql, tuple(params) or None)
             return list(cursor.fetchall())
+
+    def records(self, sql: str) -> list[dict[str, Any]]:
+        """See `Session`."""
+        with self._asking() as cursor:
+            cursor.execute(sql)
+            names = [str(column[0]) for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def do(self, sql: str, params: Sequence[Any] = ()) -> int:
         """See `Session`."""
@@ -133,8 +156,8 @@ class Postgres(Engine):
         found = {}
         for table in tables:
             ((count, checksum),) = session.rows(
-                "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "
-                f"FROM {self.quote(table)} t"  # noqa: S608 - quoted
+                "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "  # noqa: S608
+                f"FROM {self.quote(table)} t"
             )
             found[table] = Measure(int(count), str(checksum))
         return found
@@ -144,7 +167,8 @@ class Postgres(Engine):
         queries = {
             "table": (
                 f"SELECT {_NAME}, string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), "  # noqa: S608
-                "CASE WHEN a.attnotnull THEN 'not null' END, pg_get_expr(d.adbin, d.adrelid)), ', ' ORDER BY a.attnum) "
+                "CASE WHEN a.attnotnull THEN 'not null' END, pg_get_expr(d.adbin, d.adrelid)), "
+                "', ' ORDER BY a.attnum) "
                 "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                 "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
                 "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum "
@@ -155,13 +179,16 @@ class Postgres(Engine):
                 f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND {_OURS}"
             ),
             "index": (
-                f"SELECT {_NAME}, pg_get_indexdef(c.oid) || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END "  # noqa: S608
-                "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid "
+                f"SELECT {_NAME}, pg_get_indexdef(c.oid) "  # noqa: S608
+                "|| CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END "
+                "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                "JOIN pg_index i ON i.indexrelid = c.oid "
                 f"WHERE {_OURS} AND i.indrelid <> coalesce(to_regclass('{MARKS}'), 0)"
             ),
             "constraint": (
-                "SELECT k.conname || ' on ' || k.conrelid::regclass, pg_get_constraintdef(k.oid) "
-                "FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace "  # noqa: S608
+                "SELECT k.conname || ' on ' || k.conrelid::regclass, "  # noqa: S608
+                "pg_get_constraintdef(k.oid) "
+                "FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace "
                 f"WHERE k.conrelid <> 0 AND {_OURS} AND k.conrelid <> coalesce(to_regclass('{MARKS}'), 0)"
             ),
             "trigger": (
@@ -183,15 +210,73 @@ class Postgres(Engine):
     def key_columns(self, session: Session, table: str) -> list[str]:
         """See `Engine`."""
         found = session.rows(
-            "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
-            "WHERE i.indrelid = %s::regclass AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)",
+            "SELECT a.attname FROM pg_index i "
+            "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
+            "WHERE i.indrelid = %s::regclass AND i.indisprimary "
+            # Columns behind those of the key are only carried along (INCLUDE).
+            "AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts "
+            "ORDER BY array_position(i.indkey::int2[], a.attnum)",
             (self.quote(table),),
         )
         return [str(name) for (name,) in found]
 
+    def columns(self, session: Session, table: str) -> list[Column]:
+        """See `Engine`. PostgreSQL's own text of a value gives the value again."""
+        found = session.rows(
+            "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            (self.quote(table),),
+        )
+        return [
+            Column(str(name), f"{self.quote_one(name)}::text", f"CAST(%s AS {kind})", computed=bool(computed))
+            for name, kind, computed in found
+        ]
+
+    def transactional(self, session: Session, table: str) -> bool:
+        """See `Engine`. A foreign table's server may commit by itself."""
+        found = session.rows(
+            "SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = to_regclass(%s)", (self.quote(table),)
+        )
+        return found == [(True,)]
+
+    def triggers(self, session: Session, table: str) -> list[str]:
+        """See `Engine`."""
+        found = session.rows(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal ORDER BY 1",
+            (self.quote(table),),
+        )
+        return [str(name) for (name,) in found]
+
+    def cascades(self, session: Session, table: str) -> list[str]:
+        """See `Engine`. Rules ``a`` and ``r`` are NO ACTION and RESTRICT."""
+        found = session.rows(
+            "SELECT DISTINCT conrelid::regclass::text FROM pg_constraint WHERE confrelid = to_regclass(%s) "
+            "AND contype = 'f' AND NOT (confdeltype IN ('a', 'r') AND confupdtype IN ('a', 'r')) ORDER BY 1",
+            (self.quote(table),),
+        )
+        return [str(name) for (name,) in found]
+
+    def limit(self, session: Session, lock_seconds: float, statement_seconds: float) -> None:
+        """See `Engine`. A transaction that is left open for as long is ended by the server, too."""
+        statement = str(max(1, round(statement_seconds * 1000)))
+        session.rows(
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false), "
+            "set_config('idle_in_transaction_session_timeout', %s, false)",
+            (str(max(1, round(lock_seconds * 1000))), statement, statement),
+        )
+
+    def replicas(self, session: Session) -> list[Replica]:
+        """See `Engine`. A replica that has replayed all that it received has no lag, however old that is."""
+        sent = session.rows(_RECEIVED if _is_replica(session) else _SENT)
+        return [Replica(str(n), None if lag is None else float(lag), str(state)) for n, state, lag in sent]
+
+    def quote_one(self, name: str) -> str:
+        """One name, in which a dot is only a character."""
+        return '"' + name.replace('"', '""') + '"'
+
     def quote(self, name: str) -> str:
         """See `Engine`."""
-        return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+        return ".".join(map(self.quote_one, name.split(".")))
 
     def create(self, session: Session, database: str) -> None:
         """See `Engine`."""
@@ -200,6 +285,11 @@ class Postgres(Engine):
     def drop(self, session: Session, database: str) -> None:
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)} WITH (FORCE)")
+
+
+def _is_replica(session: Session) -> bool:
+    ((answer,),) = session.rows("SELECT pg_is_in_recovery()")
+    return bool(answer)
 
 
 def _said(error: Exception) -> str:

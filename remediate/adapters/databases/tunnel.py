@@ -23,7 +23,7 @@ _OPEN_SECONDS = 15.0
 
 
 class Tunnel:
-    """Whoever connects to ``folder/NAME`` (only this user can) talks to ``host:port`` as the target sees it."""
+    """Whoever connects to ``folder/NAME`` (only this user can) talks to ``host:port`` as the target does."""
 
     def __init__(self, connection: fabric.Connection, host: str, port: int, name: str) -> None:
         self._connection = connection
