@@ -9,6 +9,29 @@ import click
 from remediate.cli.options import Listing, Settings, pass_settings
 
 
+class Extra(click.ParamType[str]):
+    """The name of an extra part of the lab. What there is, is asked only when one is named: to be quick."""
+
+    name = "part"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if there is such a part."""
+        from remediate.lab.lab import EXTRAS
+
+        if value not in EXTRAS:
+            self.fail(f"{value!r} is none of {', '.join(EXTRAS)}", param, ctx)
+        return value
+
+
+extras_option = click.option(
+    "--with",
+    "extras",
+    type=Extra(),
+    multiple=True,
+    help="A part that is not there by itself, such as monitoring or jmeter; once for each.",
+)
+
+
 @click.group("lab", cls=Listing)
 def lab() -> None:
     """The lab on this machine: real hosts, a load balancer, a ticket server."""
@@ -16,12 +39,13 @@ def lab() -> None:
 
 @lab.command("up")
 @click.option("--hosts", type=click.IntRange(5, 60), default=5, show_default=True, help="How many hosts.")
+@extras_option
 @pass_settings
-def up(settings: Settings, hosts: int) -> None:
+def up(settings: Settings, hosts: int, extras: tuple[str, ...]) -> None:
     """Install what is missing, build once, start; what runs is left as it is."""
     from remediate.lab import lab as parts
 
-    parts.up(settings.say, hosts=hosts)
+    parts.up(settings.say, hosts=hosts, extras=extras)
     _table(settings)
 
 
@@ -96,12 +120,13 @@ def _table(settings: Settings) -> int:
 
 
 @click.command("doctor")
+@extras_option
 @pass_settings
-def doctor(settings: Settings) -> int:
+def doctor(settings: Settings, extras: tuple[str, ...]) -> int:
     """What this machine lacks, and the command that mends it."""
     from remediate.lab.doctor import checks
 
-    found = checks()
+    found = checks(extras)
     if settings.json:
         settings.data(
             {

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from remediate.lab.distro import OS_RELEASE, distro
 from remediate.lab.hosts import INOTIFY, INOTIFY_INSTANCES
 from remediate.lab.image import mount_overlay
 from remediate.lab.interface import HOME
-from remediate.lab.lab import components
+from remediate.lab.lab import EXTRAS, components
 from remediate.lab.machine_packages import missing
 
 GIB = 2**30
@@ -47,9 +47,13 @@ class Finding:
     remedy: str = ""
 
 
-def checks() -> tuple[Finding, ...]:
-    """Look at everything; nothing on the machine is changed."""
-    return tuple(check() for check in CHECKS)
+def checks(extras: Iterable[str] = ()) -> tuple[Finding, ...]:
+    """Look at everything; nothing on the machine is changed.
+
+    Args:
+        extras: parts of the lab that are wanted beside the usual ones (`lab.EXTRAS`).
+    """
+    return (*(check() for check in CHECKS), *(_extra(name) for name in extras))
 
 
 def _finding(name: str, ok: bool, problem: str, remedy: str = "") -> Finding:
@@ -81,6 +85,15 @@ def _packages() -> Finding:
         return Finding("packages", False, error.problem)
     names = " ".join(wanted)
     return _finding("packages", not wanted, f"not installed: {names}", f"apt-get install --yes {names}")
+
+
+def _extra(name: str) -> Finding:
+    try:
+        wanted = missing(EXTRAS[name]().packages())
+    except LabError as error:
+        return Finding(name, False, error.problem)
+    remedy = f"remediate lab up --with {name}"
+    return _finding(name, not wanted, f"not installed: {' '.join(wanted)}", remedy)
 
 
 def _tools() -> Finding:

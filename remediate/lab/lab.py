@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 
 from remediate.errors import RemediateError
 from remediate.lab import machine_packages
 from remediate.lab.command import LabError
 from remediate.lab.hosts import Hosts
 from remediate.lab.interface import HOME, Component, Item, Progress
+from remediate.lab.jmeter import JMeter
 from remediate.lab.locks import locked
+from remediate.lab.monitoring import Monitoring
 from remediate.lab.people import People
 from remediate.lab.roster import DEFAULT, ROUTERS
 from remediate.lab.rt import RequestTracker
 from remediate.lab.vcenter import VCenter
 
 LOCK = HOME / "lab.lock"
+#: Parts that only start when they are asked for by name, because they cost seconds or many megabytes.
+EXTRAS: Mapping[str, Callable[[], Component]] = {"monitoring": Monitoring, "jmeter": JMeter}
 
 
 def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
-    """Every part of the lab, in the order in which they start; ``hosts`` is how many hosts there are."""
+    """Every part that is always there, in the order in which they start; ``hosts`` is how many hosts."""
     return (Hosts(total=hosts, routers=ROUTERS), VCenter(), RequestTracker(), People())
 
 
-def up(progress: Progress, hosts: int = DEFAULT) -> None:
-    """Install what is missing on this machine, then start every component; what runs is left as it is."""
+def extra_parts(names: Iterable[str]) -> tuple[Component, ...]:
+    """Those of `EXTRAS` with these names, in the order in which they start."""
+    wanted = set(names)
+    return tuple(make() for name, make in EXTRAS.items() if name in wanted)
+
+
+def up(progress: Progress, hosts: int = DEFAULT, extras: Iterable[str] = ()) -> None:
+    """Install what is missing on this machine, then start every component; what runs is left as it is.
+
+    Args:
+        progress: told what takes time.
+        hosts: how many hosts there are.
+        extras: names of `EXTRAS` that are wanted, too.
+    """
     _need_root()
-    parts = components(hosts)
+    parts = (*components(hosts), *extra_parts(extras))
     with locked(LOCK, progress):
         machine_packages.install(tuple(name for part in parts for name in part.packages()), progress)
         for part in parts:
@@ -38,7 +55,7 @@ def down() -> None:
     _need_root()
     failed = []
     with locked(LOCK, _silent):
-        for part in reversed(components()):
+        for part in reversed((*components(), *extra_parts(EXTRAS))):
             try:
                 part.down()
             except (RemediateError, OSError) as error:
@@ -51,13 +68,18 @@ def reset(progress: Progress) -> None:
     """Return every component to the state just after the first ``up``."""
     _need_root()
     with locked(LOCK, progress):
-        for part in components():
+        for part in (*components(), *started()):
             part.reset(progress)
 
 
 def status() -> tuple[Item, ...]:
-    """How every part of the lab is right now."""
-    return tuple(item for part in components() for item in part.status())
+    """How every part of the lab is right now; of the extras, those that were started."""
+    return tuple(item for part in (*components(), *started()) for item in part.status())
+
+
+def started() -> tuple[Component, ...]:
+    """Extras of which anything runs or was built, as the machine shows it."""
+    return tuple(part for part in extra_parts(EXTRAS) if any(item.state != "down" for item in part.status()))
 
 
 def _need_root() -> None:

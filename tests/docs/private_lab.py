@@ -40,6 +40,7 @@ def here(text: str) -> str:
 
 if __name__ == "__main__":
     lab.components = components
+    lab.EXTRAS = {}
     lab.LOCK = LAYOUT.home / "lab.lock"
     rt.RequestTracker = Tracker  # type: ignore[misc]
     main()

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from remediate.lab.image import PACKAGES
-from remediate.lab.lab import components
+from remediate.lab.lab import EXTRAS, components, extra_parts
 from tests.docs.blocks import DOCS, ROOT, code, rows, section
 
 PAGE = DOCS / "dependencies.md"
@@ -33,7 +33,7 @@ def test_every_extra_has_its_part() -> None:
 
 def test_packages_of_the_machine() -> None:
     listed = {name for r in rows(section(PAGE, "The lab")) for name in code(r[0])}
-    assert listed == {name for part in components() for name in part.packages()}
+    assert listed == {name for part in (*components(), *extra_parts(EXTRAS)) for name in part.packages()}
 
 
 def test_packages_of_the_image() -> None:

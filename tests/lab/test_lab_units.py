@@ -152,7 +152,7 @@ def test_the_pools_states_are_read_from_the_statistics(statistics: int) -> None:
 
 
 def test_settling_waits_until_the_healthy_are_up(statistics: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "health", lambda _address: 200)
+    monkeypatch.setattr(pool, "health", lambda *_: 200)
     pool.settle("127.0.0.1", {"web1": "127.0.0.1", "web2": "127.0.0.1"}, seconds=5)
     assert _Statistics.asked == 3
     _Statistics.asked = -1000
@@ -243,6 +243,7 @@ def test_parts_start_in_order_and_stop_in_reverse_even_when_one_fails(
     asked: list[str] = []
     parts = (_Part("one", asked), _Part("two", asked, fails=True))
     monkeypatch.setattr(lab, "components", lambda *_total: parts)
+    monkeypatch.setattr(lab, "EXTRAS", {})
     monkeypatch.setattr(lab, "LOCK", tmp_path / "lock")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     lab.up(quiet)

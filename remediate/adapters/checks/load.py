@@ -103,8 +103,8 @@ class LoadTest(Question):
     """A load test of the project, run on this machine against the target.
 
     The load is part of the plan: ``users`` (threads, virtual users) at the same time for ``duration``; after
-    ``duration`` and ``start`` (what the program itself may take) it is ended, and has failed. It is asked once
-    only, unless ``once=False``. ``helpers`` are further files of the project that it reads.
+    ``duration`` and ``start`` (what the program itself may take) it is ended, and has failed. It is asked
+    once only, unless ``once=False``. ``helpers`` are further files of the project that it reads.
     """
 
     install: ClassVar[str]

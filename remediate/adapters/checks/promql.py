@@ -40,8 +40,8 @@ class PromQL(Question):
 
     No series is a failed check, and so is NaN or an infinity: nothing was measured. ``expect`` is a bound on
     both sides; ``series`` is the smallest number of series. Warnings of the server are shown. An instant
-    query takes samples of up to 5 minutes ago (Prometheus, "Staleness"): to see only what came after the step,
-    ask for a ``rate`` or ``…_over_time`` of a short range and give ``within``.
+    query takes samples of up to 5 minutes ago (Prometheus, "Staleness"): to see only what came after the
+    step, ask for a ``rate`` or ``…_over_time`` of a short range and give ``within``.
     """
 
     kind: ClassVar[str] = "promql"
