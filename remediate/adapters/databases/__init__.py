@@ -1,1 +1,1 @@
-"""Databases: backups that were restored before they count, guarded changes, and an undo that spares others."""
+"""Databases: backups that were restored before they count, guarded changes, an undo that spares others."""
