@@ -196,6 +196,10 @@ class Engine(ABC):
     def drop(self, session: Session, database: str) -> None:
         """Remove a database; absent is fine."""
 
+    @abstractmethod
+    def drop_if_empty(self, session: Session, table: str) -> None:
+        """Drop a table, unless it has a row or someone is about to commit one."""
+
 
 def endpoint(context: Context, engine: str) -> Endpoint:
     """The server of this context's target, reachable from here; the tunnel stays open for the run.

@@ -269,6 +269,16 @@ class MariaDB(Engine):
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)}")
 
+    def drop_if_empty(self, session: Session, table: str) -> None:
+        """See `Engine`. The lock waits for every transaction that has used the table."""
+        name = self.quote(table)
+        session.do(f"LOCK TABLES {name} WRITE")
+        try:
+            if not session.rows(f"SELECT 1 FROM {name} LIMIT 1"):  # noqa: S608 - quoted
+                session.do(f"DROP TABLE {name}")
+        finally:
+            session.do("UNLOCK TABLES")
+
 
 def _column(quoted: str, name: str, kind: str, extra: str) -> Column:
     """How values of this type are read and written without any loss."""

@@ -286,6 +286,19 @@ class Postgres(Engine):
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)} WITH (FORCE)")
 
+    def drop_if_empty(self, session: Session, table: str) -> None:
+        """See `Engine`. The lock waits for every transaction that has used the table."""
+        name = self.quote(table)
+        session.begin()
+        try:
+            session.do(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+            if not session.rows(f"SELECT 1 FROM {name} LIMIT 1"):  # noqa: S608 - quoted
+                session.do(f"DROP TABLE {name}")
+            session.commit()
+        except StepFailed:
+            session.rollback()
+            raise
+
 
 def _is_replica(session: Session) -> bool:
     ((answer,),) = session.rows("SELECT pg_is_in_recovery()")
