@@ -75,7 +75,7 @@ class JMeter:
     def _lay_out(self, home: Path) -> None:
         """Everything where JMeter looks for it (JMeter manual, "Classpath")."""
         library, extensions, programs = home / "lib", home / "lib" / "ext", home / "bin"
-        for folder in (extensions, programs):
+        for folder in (extensions, programs, library / "junit"):
             folder.mkdir(parents=True)
         run(
             "mvn",
