@@ -16,10 +16,10 @@ class Extra(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, if there is such a part."""
-        from remediate.lab.lab import EXTRAS
+        from remediate.lab.lab import NAMES
 
-        if value not in EXTRAS:
-            self.fail(f"{value!r} is none of {', '.join(EXTRAS)}", param, ctx)
+        if value not in NAMES:
+            self.fail(f"{value!r} is none of {', '.join(NAMES)}", param, ctx)
         return value
 
 
@@ -28,7 +28,7 @@ extras_option = click.option(
     "extras",
     type=Extra(),
     multiple=True,
-    help="A part that is not there by itself, such as monitoring or jmeter; once for each.",
+    help="A part that is not there by itself, such as databases or monitoring; once for each.",
 )
 
 

@@ -17,7 +17,7 @@ from remediate.lab.distro import OS_RELEASE, distro
 from remediate.lab.hosts import INOTIFY, INOTIFY_INSTANCES
 from remediate.lab.image import mount_overlay
 from remediate.lab.interface import HOME
-from remediate.lab.lab import EXTRAS, components
+from remediate.lab.lab import components, extra_parts
 from remediate.lab.machine_packages import missing
 
 GIB = 2**30
@@ -51,7 +51,7 @@ def checks(extras: Iterable[str] = ()) -> tuple[Finding, ...]:
     """Look at everything; nothing on the machine is changed.
 
     Args:
-        extras: parts of the lab that are wanted beside the usual ones (`lab.EXTRAS`).
+        extras: parts of the lab that are wanted beside the usual ones (`lab.NAMES`).
     """
     return (*(check() for check in CHECKS), *(_extra(name) for name in extras))
 
@@ -89,7 +89,7 @@ def _packages() -> Finding:
 
 def _extra(name: str) -> Finding:
     try:
-        wanted = missing(EXTRAS[name]().packages())
+        wanted = missing(tuple(package for part in extra_parts([name]) for package in part.packages()))
     except LabError as error:
         return Finding(name, False, error.problem)
     remedy = f"remediate lab up --with {name}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from remediate.lab import ca, cgroups, image, keys, network, pool, router_net
+from remediate.lab import ca, cgroups, databases, image, keys, network, payments, pool, router_net
 from remediate.lab.interface import Item, Progress
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.locks import locked
@@ -47,11 +47,14 @@ class Hosts:
         layout: which lab.
         total: how many hosts ``up`` starts; see ``roster`` for which.
         routers: how many routers there are besides; 4 are two sites with a primary and a backup link.
+        databases: whether ``up`` starts the database host, and the payment module on the web hosts. A lab
+            that has them keeps them until ``down``.
     """
 
     layout: Layout = MAIN
     total: int = DEFAULT
     routers: int = 0
+    databases: bool = False
     name: str = "hosts"
 
     def packages(self) -> tuple[str, ...]:
@@ -67,12 +70,22 @@ class Hosts:
             self._prepare(progress)
             layers = self._layers(progress)
             hosts = self._neighbours()
+            self._make_room_for_databases(progress)
             off = [machine for machine in wanted if not machine.on()]
             progress(f"starting {len(off)} hosts")
             self._plug(wanted)
             _in_parallel(lambda machine: machine.power_on(layers[machine.host.role], hosts), off)
             self._wait(wanted)
             self._route(self._wanted())
+
+    def _make_room_for_databases(self, progress: Progress) -> None:
+        """Switch off what runs without the payment module and has to have it from now on."""
+        there = self._found()
+        if self.databases and "db1" not in there:
+            old = [machine for machine in map(self.machine, there) if machine.host.role in ("web", "lb")]
+            if old:
+                progress("the web hosts and the load balancer start anew, with the payment module")
+            _in_parallel(Machine.remove, old)
 
     def _prepare(self, progress: Progress) -> None:
         """What all hosts share."""
@@ -81,6 +94,7 @@ class Hosts:
         progress("making keys and certificates")
         keys.ensure(self.layout, self._wanted())
         ca.ensure(self.layout.ca)
+        databases.ensure(self.layout)
         network.bridge_up(self.layout)
 
     def _plug(self, machines: list[Machine]) -> None:
@@ -97,7 +111,8 @@ class Hosts:
 
     def _layers(self, progress: Progress) -> dict[Role, tuple[Path, ...]]:
         roles: set[Role] = {host.role for host in self._neighbours()}
-        return {role: image.layers(role, self.layout.cache, progress) for role in sorted(roles)}
+        cache, pays = self.layout.cache, "db" in roles
+        return {role: image.layers(role, cache, progress, pays=pays) for role in sorted(roles)}
 
     def _wait(self, machines: list[Machine]) -> None:
         """Wait until all answer, and until the load balancer has noticed it."""
@@ -107,6 +122,8 @@ class Hosts:
         servers = {machine.host.name: machine.address for machine in there if machine.host.pooled}
         for balancer in balancers:
             pool.settle(balancer.address, servers)
+            if any(machine.host.role == "db" for machine in there):
+                pool.settle(balancer.address, servers, backend=payments.BACKEND, port=payments.PORT)
 
     def down(self) -> None:
         """End and remove all hosts with their disks, also what a killed command left; keys and cache stay."""
@@ -223,7 +240,7 @@ class Hosts:
 
     def _wanted(self) -> tuple[Host, ...]:
         """The hosts that ``up`` starts."""
-        return roster(self.total, self.routers)
+        return roster(self.total, self.routers, databases=self.databases)
 
     def _neighbours(self) -> tuple[Host, ...]:
         """The hosts that know each other by name: those to start and those that are there."""

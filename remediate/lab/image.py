@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from remediate.lab import cgroups, debs, router_image
+from remediate.lab import cgroups, databases, debs, payments, router_image
 from remediate.lab.command import run
 from remediate.lab.data import FILES, digest, write
 from remediate.lab.distro import distro, sources
@@ -61,14 +61,19 @@ class _Recipe:
     build: Callable[[Root], None]
 
 
-def layers(role: Role, cache: Path, progress: Progress) -> tuple[Path, ...]:
-    """The layers for ``role``, top first, ready to be an overlay's lower directories."""
+def layers(role: Role, cache: Path, progress: Progress, *, pays: bool = False) -> tuple[Path, ...]:
+    """The layers for ``role``, top first, ready to be an overlay's lower directories.
+
+    ``pays``: with the payment module, if it is a web host.
+    """
     with locked(cache / "lock", progress):
         _sweep(cache)
         base = _base(cache, progress)
         common = _layer(cache, (base,), _common(), progress)
         top = _layer(cache, (common, base), _role(role), progress)
-        found = (top, common, base)
+        found: tuple[Path, ...] = (top, common, base)
+        if pays and role == "web":
+            found = (_layer(cache, found, _payments(), progress), *found)
         _forget(cache, found)
         return found
 
@@ -226,10 +231,18 @@ def _role(role: Role) -> _Recipe:
             make, module = router_image.make_bird, router_image.__file__
         case "desk":
             make, module = router_image.make_desk, router_image.__file__
+        case "db":
+            make, module = databases.make_db, databases.__file__
         case _:
             assert_never(role)
     files = (FILES / role,) if (FILES / role).exists() else ()
     return _Recipe(role, digest(*files, Path(module)), make)
+
+
+def _payments() -> _Recipe:
+    """The payment module, over the layer of web hosts."""
+    key = digest(FILES / "payments", FILES / "pay", Path(payments.__file__), Path(debs.__file__))
+    return _Recipe("payments", key, payments.make_payments)
 
 
 def _make_web(root: Root) -> None:
@@ -237,7 +250,7 @@ def _make_web(root: Root) -> None:
     enabled = root.path / "etc/nginx/sites-enabled"
     (enabled / "default").unlink()
     (enabled / "shop").symlink_to("../sites-available/shop")
-    root.run("apt-get", "install", "--yes", f"shop={debs.FIRST}")
+    root.run("apt-get", "install", "--yes", f"shop={debs.SHOP.first}")
     root.run("systemctl", "enable", "nginx.service")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from remediate.lab import databases as database_host
 from remediate.lab.data import write
 from remediate.lab.layout import MAIN, Layout
 from remediate.lab.network import address
@@ -23,15 +24,18 @@ ROUTERS = {
 }
 
 
-def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN, routers: int = 0) -> Path:
+def write_inventory(
+    folder: Path, total: int = DEFAULT, layout: Layout = MAIN, routers: int = 0, *, databases: bool = False
+) -> Path:
     """Write ``folder/hosts.yml`` and its group variables for a lab of ``total`` hosts; returns ``folder``.
 
     Hosts are in groups ``web``, ``lb`` and ``node`` (those beyond the first five). With ``routers``, these
-    are in ``routers``, those of the two sites also in ``edge``, and who sits behind them in ``desk``. Each
-    says which virtual machine it is, and all of them where their vCenter is.
+    are in ``routers``, those of the two sites also in ``edge``, and who sits behind them in ``desk``. With
+    ``databases``, db1 is in ``db``. Each says which virtual machine it is, and all of them where their
+    vCenter is.
     """
     groups: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
-    for host in roster(total, routers):
+    for host in roster(total, routers, databases=databases):
         group = "node" if host.role == "web" and not host.pooled else "routers" if host.routes else host.role
         hosts = groups.setdefault(group, {"hosts": {}})["hosts"]
         hosts[host.name] = {
@@ -53,6 +57,9 @@ def write_inventory(folder: Path, total: int = DEFAULT, layout: Layout = MAIN, r
     write(folder / "hosts.yml", json.dumps({"all": {"children": groups}}, indent=2) + "\n")
     write(folder / "group_vars/all.yml", json.dumps(everyone, indent=2) + "\n")
     write(folder / "group_vars/web.yml", json.dumps({"lb_host": "lb1", "pool": "web"}, indent=2) + "\n")
+    if databases:
+        variables = database_host.variables(layout)
+        write(folder / "group_vars/db.yml", json.dumps(variables, indent=2) + "\n")
     if routers:
         write(folder / "group_vars/routers.yml", json.dumps(ROUTERS, indent=2) + "\n")
     return folder

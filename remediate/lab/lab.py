@@ -19,13 +19,18 @@ from remediate.lab.rt import RequestTracker
 from remediate.lab.vcenter import VCenter
 
 LOCK = HOME / "lab.lock"
+#: What makes the hosts of the lab more than usual: a database host, and the payment module over it.
+DATABASES = "databases"
 #: Parts that only start when they are asked for by name, because they cost seconds or many megabytes.
 EXTRAS: Mapping[str, Callable[[], Component]] = {"monitoring": Monitoring, "jmeter": JMeter}
+#: All names that `up` takes as extras.
+NAMES = (DATABASES, *EXTRAS)
 
 
-def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
+def components(hosts: int = DEFAULT, databases: bool = False) -> tuple[Component, ...]:
     """Every part that is always there, in the order in which they start; ``hosts`` is how many hosts."""
-    return (Hosts(total=hosts, routers=ROUTERS), VCenter(), RequestTracker(), People())
+    machines = Hosts(total=hosts, routers=ROUTERS, databases=databases)
+    return (machines, VCenter(), RequestTracker(), People())
 
 
 def extra_parts(names: Iterable[str]) -> tuple[Component, ...]:
@@ -40,10 +45,11 @@ def up(progress: Progress, hosts: int = DEFAULT, extras: Iterable[str] = ()) -> 
     Args:
         progress: told what takes time.
         hosts: how many hosts there are.
-        extras: names of `EXTRAS` that are wanted, too.
+        extras: those of `NAMES` that are wanted, too.
     """
     _need_root()
-    parts = (*components(hosts), *extra_parts(extras))
+    wanted = set(extras)
+    parts = (*components(hosts, DATABASES in wanted), *extra_parts(wanted))
     with locked(LOCK, progress):
         machine_packages.install(tuple(name for part in parts for name in part.packages()), progress)
         for part in parts:

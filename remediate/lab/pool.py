@@ -14,12 +14,13 @@ STATS_PORT = 8404
 BACKEND = "web"
 
 
-def states(balancer: str, timeout: float = 2) -> dict[str, str]:
+def states(balancer: str, timeout: float = 2, backend: str = BACKEND) -> dict[str, str]:
     """State by server name: ``UP``, ``DOWN``, ``DRAIN``, ``MAINT``, maybe with a fraction while it changes.
 
     Args:
         balancer: the load balancer's address.
         timeout: seconds.
+        backend: which of its pools.
     """
     status, body = _get(balancer, STATS_PORT, "/;csv", timeout)
     if status != 200:
@@ -28,7 +29,7 @@ def states(balancer: str, timeout: float = 2) -> dict[str, str]:
     return {
         row["svname"]: row["status"]
         for row in rows
-        if row["pxname"] == BACKEND and row["svname"] not in ("FRONTEND", "BACKEND")
+        if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")
     }
 
 
@@ -40,7 +41,9 @@ def health(address: str, port: int = 80, timeout: float = 2) -> int:
         return 0
 
 
-def settle(balancer: str, servers: dict[str, str], seconds: float = 10) -> None:
+def settle(
+    balancer: str, servers: dict[str, str], seconds: float = 10, backend: str = BACKEND, port: int = 80
+) -> None:
     """Wait until the load balancer has noticed every server that is healthy.
 
     A server that is sick, or that somebody took out of the pool, is left as it is.
@@ -49,22 +52,24 @@ def settle(balancer: str, servers: dict[str, str], seconds: float = 10) -> None:
         balancer: the load balancer's address.
         servers: address by name.
         seconds: how long to wait at most.
+        backend: which of its pools.
+        port: where a server of this pool answers.
     """
-    healthy = {name for name, address in servers.items() if health(address) == 200}
+    healthy = {name for name, address in servers.items() if health(address, port) == 200}
     deadline = time.monotonic() + seconds
-    while late := _down(balancer, healthy):
+    while late := _down(balancer, healthy, backend):
         if time.monotonic() > deadline:
             raise LabError(f"the load balancer does not see that {', '.join(late)} is healthy")
         time.sleep(0.05)
 
 
-def _down(balancer: str, names: Iterable[str]) -> list[str]:
+def _down(balancer: str, names: Iterable[str], backend: str) -> list[str]:
     """Those of ``names`` that the load balancer gives no traffic because of its own check.
 
     A load balancer that doesn't run is a state that somebody may have wanted: there is nothing to wait for.
     """
     try:
-        found = states(balancer)
+        found = states(balancer, backend=backend)
     except OSError:
         return []
     return [name for name in names if found.get(name, "").startswith("DOWN")]

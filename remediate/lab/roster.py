@@ -7,7 +7,7 @@ from typing import Literal
 
 from remediate.errors import InputError
 
-Role = Literal["web", "lb", "desk", "frr", "bird"]
+Role = Literal["web", "lb", "desk", "frr", "bird", "db"]
 
 WEB = 4
 DEFAULT = 1 + WEB
@@ -39,7 +39,7 @@ class Host:
         return self.role in ("frr", "bird")
 
 
-def roster(total: int = DEFAULT, routers: int = 0) -> tuple[Host, ...]:
+def roster(total: int = DEFAULT, routers: int = 0, *, databases: bool = False) -> tuple[Host, ...]:
     """The first ``total`` hosts: lb1 (.10), web1 to web4 (.11 to .14), then node01… (.101…).
 
     web3 keeps the setting that shop 1.2 no longer supports, so that one host of the tier fails
@@ -49,6 +49,8 @@ def roster(total: int = DEFAULT, routers: int = 0) -> tuple[Host, ...]:
     With ``routers``, there are also desk1 (.20), who sits in site A, and the first that many of ra1 (.21),
     rb1 (.22), ra2 (.23), rb2 (.24), rc1 (.25), and r01… (.31…), which hang on the management network only.
     Two make the primary path between the sites, four the backup path as well.
+
+    With ``databases``, there is also db1 (.15), and the pooled web hosts serve the payment module over it.
     """
     if not 2 <= total <= MOST:
         raise InputError(f"a lab has 2 to {MOST} hosts, not {total}")
@@ -57,7 +59,8 @@ def roster(total: int = DEFAULT, routers: int = 0) -> tuple[Host, ...]:
     hosts = [Host("lb1", 10, "lb")]
     hosts += [Host(f"web{n}", 10 + n, "web", pooled=True, legacy=n == 3) for n in range(1, WEB + 1)]
     hosts += [Host(f"node{n:02}", 100 + n, "web") for n in range(1, total - DEFAULT + 1)]
-    return (*hosts[:total], *_network(routers))
+    database = (Host("db1", 15, "db"),) if databases else ()
+    return (*hosts[:total], *database, *_network(routers))
 
 
 def _network(routers: int) -> tuple[Host, ...]:
@@ -72,7 +75,7 @@ def _network(routers: int) -> tuple[Host, ...]:
 
 def everyone() -> tuple[Host, ...]:
     """Every host that any lab may have."""
-    return roster(MOST, MOST_ROUTERS)
+    return roster(MOST, MOST_ROUTERS, databases=True)
 
 
 def by_name(name: str) -> Host:

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from remediate.lab import ca, router_config
+from remediate.lab import ca, databases, payments, router_config
 from remediate.lab.data import FILES, write
 from remediate.lab.keys import HOST_KEY, host_key
 from remediate.lab.layout import Layout
@@ -68,8 +68,15 @@ def _files(layout: Layout, host: Host, neighbours: tuple[Host, ...]) -> dict[str
     if host.legacy:
         settings = (FILES / "shop/etc/shop/shop.conf").read_text()
         files["etc/shop/shop.conf"] = (settings.replace(LEGACY_BEFORE, LEGACY_AFTER), 0o644)
+    if host.role == "db":
+        files |= databases.accounts(layout)
+    pays = any(other.role == "db" for other in neighbours)
+    if host.pooled and pays:
+        files |= payments.files(layout)
     if host.role == "lb":
         pool = [f"    server {web.name} {address(layout, web)}:80\n" for web in neighbours if web.pooled]
+        if pays:
+            pool.append(payments.pool(layout, neighbours))
         files["etc/haproxy/haproxy.cfg"] = ((FILES / "lb/haproxy.cfg").read_text() + "".join(pool), 0o644)
     return files
 

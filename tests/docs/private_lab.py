@@ -27,9 +27,9 @@ class Tracker(rt.RequestTracker):
         super().__init__(home, port)
 
 
-def components(hosts: int = DEFAULT) -> tuple[Component, ...]:
+def components(hosts: int = DEFAULT, databases: bool = False) -> tuple[Component, ...]:
     """Its parts."""
-    return (Hosts(LAYOUT, hosts), Tracker(), People(LAYOUT.home))
+    return (Hosts(LAYOUT, hosts, databases=databases), Tracker(), People(LAYOUT.home))
 
 
 def here(text: str) -> str:

@@ -70,9 +70,10 @@ def test_every_link_name_fits_the_kernel() -> None:
 
 
 def test_the_committed_inventory_says_what_the_roster_says(tmp_path: Path) -> None:
-    written = write_inventory(tmp_path, routers=ROUTERS)
+    written = write_inventory(tmp_path, routers=ROUTERS, databases=True)
     committed = ROOT / "inventories" / "lab"
-    for name in ("hosts.yml", "group_vars/all.yml", "group_vars/web.yml", "group_vars/routers.yml"):
+    names = ("all.yml", "db.yml", "routers.yml", "web.yml")
+    for name in ("hosts.yml", *(f"group_vars/{name}" for name in names)):
         assert yaml.safe_load((committed / name).read_text()) == yaml.safe_load((written / name).read_text())
 
 
