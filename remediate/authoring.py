@@ -7,6 +7,13 @@ from remediate.adapters.checks.certificate import CertificateIs
 from remediate.adapters.checks.command import Command
 from remediate.adapters.checks.files import FileIs
 from remediate.adapters.checks.http import Http
+from remediate.adapters.checks.http_json import HttpJson
+from remediate.adapters.checks.jmeter import JMeterPlan
+from remediate.adapters.checks.k6 import K6Script
+from remediate.adapters.checks.load import Thresholds
+from remediate.adapters.checks.locust import LocustFile
+from remediate.adapters.checks.log_pattern import LogMark, LogPattern
+from remediate.adapters.checks.promql import PromQL
 from remediate.adapters.checks.pytest_file import PytestFile
 from remediate.adapters.checks.service import ServiceIs
 from remediate.adapters.checks.tcp import Tcp
@@ -50,8 +57,14 @@ __all__ = [
     "FileIs",
     "HostBackup",
     "Http",
+    "HttpJson",
     "Interfaces",
     "Ipv4Prefix",
+    "JMeterPlan",
+    "K6Script",
+    "LocustFile",
+    "LogMark",
+    "LogPattern",
     "Module",
     "MoveTraffic",
     "Neighbors",
@@ -60,6 +73,7 @@ __all__ = [
     "Playbook",
     "PoolMember",
     "ProjectPath",
+    "PromQL",
     "PytestFile",
     "Risk",
     "RiskLevel",
@@ -73,6 +87,7 @@ __all__ = [
     "Step",
     "Symptom",
     "Tcp",
+    "Thresholds",
     "Traffic",
     "UnitName",
     "Verify",
