@@ -1,4 +1,4 @@
-"""What a backup needs of a SQL database: a look at one instant, a way to load it, a server to load it into."""
+"""What a backup needs of a SQL database: a look at one instant, a way to load it, and a server to do so."""
 
 from __future__ import annotations
 
@@ -98,6 +98,14 @@ class Dumper(ABC):
     @abstractmethod
     def parts(self, session: Session) -> dict[str, list[int]]:
         """The catalogue's numbers of all that belongs to each table, where a dump names things by them."""
+
+    @abstractmethod
+    def users(self, session: Session) -> list[str]:
+        """Accounts that definitions of the database may name."""
+
+    @abstractmethod
+    def admit(self, session: Session, users: Sequence[str]) -> None:
+        """Make these accounts in a private server, so that the definitions work there. None can log in."""
 
     @abstractmethod
     def attributes(self, session: Session) -> dict[str, str]:

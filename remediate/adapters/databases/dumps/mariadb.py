@@ -59,7 +59,7 @@ class MariaDumper(Dumper):
             view.do("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             locking.do(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, wait_timeout = {LOCK_SECONDS}")
             _lock(locking)
-            view.do("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            view.do("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             with Program(_client(argv, endpoint), job.token, job.left) as program:
                 begun = _until_begun(program.output())
                 _unlock(locking)
@@ -81,14 +81,35 @@ class MariaDumper(Dumper):
         pour: Callable[[Callable[[bytes], object]], None],
         job: Job,
     ) -> None:
-        """See `Dumper`. Not in a transaction: each table is dropped and made again, while no key is checked, so
-        that the foreign keys of others find it by its name. A table put in its place by RENAME would leave
+        """See `Dumper`. Not in a transaction: each table is dropped and made again while no key is checked,
+        so that the foreign keys of others find it by its name. A table put in its place by RENAME would leave
         them with the old one (seen with 10.11)."""
         with self.loading(endpoint, database, job) as program:
             sections = TableSections(set(tables), program.write)
             pour(sections.write)
             sections.finish()
             program.finish()
+
+    def users(self, session: Session) -> list[str]:
+        """See `Dumper`."""
+        places = {
+            "views": "table_schema",
+            "triggers": "trigger_schema",
+            "routines": "routine_schema",
+            "events": "event_schema",
+        }
+        queries = [
+            f"SELECT definer FROM information_schema.{what} WHERE {schema} = DATABASE()"  # noqa: S608
+            for what, schema in places.items()
+        ]
+        return sorted(str(name) for (name,) in session.rows(" UNION ".join(queries)))
+
+    def admit(self, session: Session, users: Sequence[str]) -> None:
+        """See `Dumper`."""
+        for user in users:
+            name, _, host = user.rpartition("@")
+            session.do("CREATE USER IF NOT EXISTS %s@%s ACCOUNT LOCK", (name, host))
+            session.do("GRANT ALL PRIVILEGES ON *.* TO %s@%s", (name, host))
 
     def attributes(self, session: Session) -> dict[str, str]:
         """See `Dumper`."""
@@ -178,7 +199,8 @@ def _quoted(value: str) -> str:
 def _refuse_without_transactions(session: Session) -> None:
     found = session.rows(
         "SELECT t.table_name, t.engine FROM information_schema.tables t "
-        "LEFT JOIN information_schema.engines e ON e.engine = t.engine WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' "
+        "LEFT JOIN information_schema.engines e ON e.engine = t.engine "
+        "WHERE t.table_schema = DATABASE() AND t.table_type = 'BASE TABLE' "
         "AND t.table_name <> %s AND COALESCE(e.transactions, 'NO') <> 'YES' ORDER BY 1",
         (MARKS,),
     )

@@ -81,6 +81,17 @@ class PostgresDumper(Dumper):
                 pour(program.write)
                 program.finish()
 
+    def users(self, session: Session) -> list[str]:
+        """See `Dumper`. Policies name roles, and are not dumped without them."""
+        found = session.rows("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' ORDER BY 1")
+        return [str(name) for (name,) in found]
+
+    def admit(self, session: Session, users: Sequence[str]) -> None:
+        """See `Dumper`."""
+        for user in users:
+            if not session.rows("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,)):
+                session.do(f"CREATE ROLE {self.engine.quote_one(user)} NOLOGIN")
+
     def attributes(self, session: Session) -> dict[str, str]:
         """See `Dumper`."""
         ((encoding, collation),) = session.rows(
