@@ -113,6 +113,8 @@ class Engine(ABC):
 
     name: str
     title: str
+    overriding: str
+    """Between columns and VALUES of an INSERT: that given values go before the server's own numbers."""
     transactional_ddl: bool
     """Whether CREATE and ALTER can be rolled back; where not, each of them commits by itself."""
 
@@ -195,6 +197,10 @@ class Engine(ABC):
     @abstractmethod
     def drop(self, session: Session, database: str) -> None:
         """Remove a database; absent is fine."""
+
+    @abstractmethod
+    def store_as_written(self, session: Session) -> None:
+        """From now on texts of `Column.write` are stored as they are, whatever the session was set to."""
 
     @abstractmethod
     def drop_if_empty(self, session: Session, table: str) -> None:

@@ -128,6 +128,7 @@ class MariaDB(Engine):
 
     name = "mariadb"
     title = "MariaDB"
+    overriding = ""
     transactional_ddl = False
 
     def open(self, endpoint: Endpoint, database: str, token: str = "") -> MariaSession:
@@ -199,11 +200,13 @@ class MariaDB(Engine):
     def columns(self, session: Session, table: str) -> list[Column]:
         """See `Engine`."""
         found = session.rows(
-            "SELECT column_name, data_type, extra FROM information_schema.columns "
+            "SELECT column_name, data_type, column_type, extra FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position",
             (table,),
         )
-        return [_column(self.quote(name), str(name), str(kind), str(extra)) for name, kind, extra in found]
+        return [
+            _column(self.quote_one(n), *map(str, (n, kind, whole, extra))) for n, kind, whole, extra in found
+        ]
 
     def transactional(self, session: Session, table: str) -> bool:
         """See `Engine`."""
@@ -269,6 +272,12 @@ class MariaDB(Engine):
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)}")
 
+    def store_as_written(self, session: Session) -> None:
+        """See `Engine`. No hour that exists twice, and a zero is no request for the next number."""
+        session.do(
+            "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
+        )
+
     def drop_if_empty(self, session: Session, table: str) -> None:
         """See `Engine`. The lock waits for every transaction that has used the table."""
         name = self.quote(table)
@@ -280,10 +289,15 @@ class MariaDB(Engine):
             session.do("UNLOCK TABLES")
 
 
-def _column(quoted: str, name: str, kind: str, extra: str) -> Column:
+def _column(quoted: str, name: str, kind: str, whole: str, extra: str) -> Column:
     """How values of this type are read and written without any loss."""
     read, write = f"CAST({quoted} AS CHAR CHARACTER SET utf8mb4)", "%s"
     match kind:
+        case "tinyint" | "smallint" | "mediumint" | "int" | "bigint":
+            # A text would be compared as a double, and 2^53 + 1 be found at 2^53.
+            write = f"CAST(%s AS {'UNSIGNED' if 'unsigned' in whole else 'SIGNED'})"
+        case "decimal":
+            write = f"CAST(%s AS {whole.split(maxsplit=1)[0]})"
         case "float":
             # As text, a FLOAT has six digits only.
             read = f"CAST(CAST({quoted} AS DOUBLE) AS CHAR)"

@@ -64,6 +64,11 @@ class PostgresSession(Session):
                 f"{self._name}: not let in: {_said(error)}; nothing was done",
                 "check postgres_user, postgres_password and postgres_host in the inventory",
             ) from None
+        # What a role or database may have set otherwise: texts of values must be exact, and always the same.
+        self.do("SET bytea_output TO hex")
+        self.do("SET extra_float_digits TO 1")
+        self.do("SET intervalstyle TO postgres")
+        self.do("SET datestyle TO ISO")
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -124,6 +129,7 @@ class Postgres(Engine):
 
     name = "postgres"
     title = "PostgreSQL"
+    overriding = "OVERRIDING SYSTEM VALUE"
     transactional_ddl = True
 
     def open(self, endpoint: Endpoint, database: str, token: str = "") -> PostgresSession:
@@ -285,6 +291,9 @@ class Postgres(Engine):
     def drop(self, session: Session, database: str) -> None:
         """See `Engine`."""
         session.do(f"DROP DATABASE IF EXISTS {self.quote(database)} WITH (FORCE)")
+
+    def store_as_written(self, session: Session) -> None:
+        """See `Engine`. They are already: times carry their zone."""
 
     def drop_if_empty(self, session: Session, table: str) -> None:
         """See `Engine`. The lock waits for every transaction that has used the table."""
