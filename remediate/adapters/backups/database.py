@@ -10,7 +10,8 @@ from pydantic import Field
 
 from remediate.adapters.ansible import processes
 from remediate.adapters.backups import proof
-from remediate.adapters.backups.manifest import Manifest, seal, sealed, vault_of, whole
+from remediate.adapters.backups.manifest import Manifest, noted, seal, sealed, vault_of, whole
+from remediate.adapters.backups.putback import kept_in, put_back
 from remediate.adapters.backups.settings import BackupSettings
 from remediate.adapters.databases.dumps.interface import Dumper, Job, dumper_named
 from remediate.adapters.databases.engine import endpoint
@@ -153,6 +154,21 @@ class DatabaseBackup(Step):
     def probe(self, context: Context) -> Probe:
         """A backup is there when it was sealed, and noted."""
         return sealed(context)
+
+    def undo(self, context: Context) -> Result:
+        """Put back what differs, if it is all ours; whatever others wrote stays."""
+        if not context.data.get("manifest"):
+            return Result(changed=False, summary="no backup was completed, so no change was made after it")
+        manifest, settings = noted(context), BackupSettings.of(context.target)
+        job = Job(str(context.token), time.monotonic() + context.timeout)
+        identity = context.secrets.resolve(settings.identity) if settings.identity else ""
+        place = endpoint(context, self.engine)
+        done = put_back(
+            context, self._dumper, place, kept_in(vault_of(context).folder, manifest), identity, job
+        )
+        return Result(
+            changed=bool(done), summary=done or "the definitions are as kept; rows stay as they are"
+        )
 
     def release(self, context: Context) -> Result:
         """Delete the dump."""

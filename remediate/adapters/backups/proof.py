@@ -40,6 +40,7 @@ class Origin(Frozen):
 
     attributes: dict[str, str]
     parts: dict[str, list[int]]
+    owners: dict[str, str]
     users: list[str]
     versions: dict[str, str]
 
@@ -88,6 +89,7 @@ def _look(dumper: Dumper, session: Session, source: Source) -> tuple[Content, Or
     origin = Origin(
         attributes=dumper.attributes(session),
         parts=dumper.parts(session),
+        owners=dumper.owners(session),
         users=dumper.users(session),
         versions=dumper.versions(session),
     )

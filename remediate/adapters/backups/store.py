@@ -129,6 +129,21 @@ def store(folder: Path, name: str, pieces: Iterator[bytes], recipients: Sequence
     )
 
 
+def write(folder: Path, name: str, data: bytes) -> None:
+    """Keep a few bytes; durable when this returns, its name too.
+
+    Raises:
+        StepFailed: the disk is full or broken.
+    """
+    with _new_file(folder / name) as file:
+        file.write(data)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def check(folder: Path, stored: Stored) -> None:
     """The file is still what was written.
 

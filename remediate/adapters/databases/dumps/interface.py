@@ -100,6 +100,10 @@ class Dumper(ABC):
         """The catalogue's numbers of all that belongs to each table, where a dump names things by them."""
 
     @abstractmethod
+    def owners(self, session: Session) -> dict[str, str]:
+        """The table that each index, constraint and trigger belongs to, by its name in `Engine.schema`."""
+
+    @abstractmethod
     def users(self, session: Session) -> list[str]:
         """Accounts that definitions of the database may name."""
 

@@ -90,6 +90,14 @@ class MariaDumper(Dumper):
             sections.finish()
             program.finish()
 
+    def owners(self, session: Session) -> dict[str, str]:
+        """See `Dumper`. Indexes and constraints are parts of a table's definition here."""
+        found = session.rows(
+            "SELECT trigger_name, event_object_table FROM information_schema.triggers "
+            "WHERE trigger_schema = DATABASE()"
+        )
+        return {f"trigger {name}": str(table) for name, table in found}
+
     def users(self, session: Session) -> list[str]:
         """See `Dumper`."""
         places = {

@@ -81,6 +81,10 @@ class PostgresDumper(Dumper):
                 pour(program.write)
                 program.finish()
 
+    def owners(self, session: Session) -> dict[str, str]:
+        """See `Dumper`."""
+        return {str(name): str(table) for name, table in session.rows(_OWNERS)}
+
     def users(self, session: Session) -> list[str]:
         """See `Dumper`. Policies name roles, and are not dumped without them."""
         found = session.rows("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' ORDER BY 1")
@@ -151,6 +155,19 @@ SELECT nspname, relname, part FROM ours JOIN (
     UNION SELECT refobjid, objid FROM pg_depend WHERE classid = 'pg_class'::regclass
         AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
 ) AS all_parts USING (oid) ORDER BY 1, 2, 3
+"""
+
+
+_OWNERS = """
+WITH names AS (
+    SELECT c.oid, CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
+SELECT 'index ' || i.name, t.name FROM pg_index x
+    JOIN names i ON i.oid = x.indexrelid JOIN names t ON t.oid = x.indrelid
+UNION SELECT 'constraint ' || k.conname || ' on ' || k.conrelid::regclass, t.name
+    FROM pg_constraint k JOIN names t ON t.oid = k.conrelid
+UNION SELECT 'trigger ' || g.tgname || ' on ' || g.tgrelid::regclass, t.name
+    FROM pg_trigger g JOIN names t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal
 """
 
 
