@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -124,29 +124,14 @@ class PostgresSession(Session):
             self._connection.close()
 
 
-#: A value's text depends on these, and servers, databases and users have their own.
-_TEXTS = {
-    "timezone": "UTC",
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-}
-
-
 @contextmanager
-def _same_texts(session: Session) -> Iterator[None]:
-    """Equal values have equal texts on every server; afterwards the session is as it was."""
-    before = {name: session.rows(f"SHOW {name}")[0][0] for name in _TEXTS}
-
-    def use(values: Mapping[str, str]) -> None:
-        for name, value in values.items():
-            session.rows("SELECT set_config(%s, %s, false)", (name, value))
-
-    use(_TEXTS)
+def _in_utc(session: Session) -> Iterator[None]:
+    """Equal times have equal texts on every server; afterwards the session has its own zone again."""
+    ((zone,),) = session.rows("SHOW timezone")
+    session.rows("SELECT set_config('timezone', 'UTC', false)")
     yield
-    # Not after an error: a transaction that failed takes the settings back by itself.
-    use(before)
+    # Not after an error: a transaction that failed takes the setting back by itself.
+    session.rows("SELECT set_config('timezone', %s, false)", (zone,))
 
 
 class Postgres(Engine):
@@ -185,11 +170,11 @@ class Postgres(Engine):
     def measure(self, session: Session, tables: Sequence[str]) -> dict[str, Measure]:
         """See `Engine`. The sum of the rows' hashes does not depend on their order."""
         found = {}
-        with _same_texts(session):
+        with _in_utc(session):
             for table in tables:
                 ((count, checksum),) = session.rows(
-                    "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "
-                    f"FROM {self.quote(table)} t"  # noqa: S608 - quoted
+                    "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text "  # noqa: S608
+                    f"FROM {self.quote(table)} t"
                 )
                 found[table] = Measure(int(count), str(checksum))
         return found
