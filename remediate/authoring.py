@@ -3,6 +3,7 @@
 from remediate.adapters.ansible.module import Module
 from remediate.adapters.ansible.playbook import Playbook
 from remediate.adapters.ansible.step import Watch
+from remediate.adapters.backups.database import DatabaseBackup
 from remediate.adapters.checks.certificate import CertificateIs
 from remediate.adapters.checks.command import Command
 from remediate.adapters.checks.files import FileIs
@@ -49,6 +50,7 @@ __all__ = [
     "Check",
     "Command",
     "ConfigLines",
+    "DatabaseBackup",
     "DebianPackage",
     "DebianVersion",
     "DeviceConfig",

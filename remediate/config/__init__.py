@@ -22,6 +22,7 @@ from pydantic import ValidationError, model_validator
 from remediate.config.explain import explain, place
 from remediate.config.sections import (
     Approval,
+    Backups,
     CalendarSection,
     CredentialSection,
     Journal,
@@ -64,6 +65,7 @@ class Config(Frozen):
     ticket: TicketSection = TicketSection()
     journal: Journal = Journal()
     limits: Limits = Limits()
+    backups: Backups = Backups()
     credentials: CredentialSection = CredentialSection()
 
     @model_validator(mode="after")

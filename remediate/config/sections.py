@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints, model_validator
 
 from remediate.model.base import Duration, Frozen
 
@@ -124,6 +124,22 @@ class Limits(Frozen):
     """A runner that showed no life for so long may be replaced by another one."""
     closing: Duration = 120.0
     """How long the end of a run waits for its ticket before it says that the ticket lacks something."""
+
+
+class Backups(Frozen):
+    """Who can read large backups (databases, trees of files), and for how long they are kept."""
+
+    recipients: tuple[Name, ...] = ()
+    """Public keys of age or SSH. Without any, backups are not encrypted."""
+    identity: str | None = None
+    """A reference to the private key that reads them: each backup is read when it is proved."""
+    keep_days: int = Field(default=14, ge=1)
+
+    @model_validator(mode="after")
+    def _readable(self) -> Backups:
+        if self.recipients and not self.identity:
+            raise ValueError("recipients need an identity, or no backup could be proved")
+        return self
 
 
 class CredentialSection(Frozen):

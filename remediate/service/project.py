@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from remediate.adapters.backups.settings import PREFIX
 from remediate.config import Config, find_project, load_config
 from remediate.credentials import Credentials
 from remediate.errors import InputError
@@ -99,9 +100,17 @@ class Project:
         if "connect_timeout" in self.config.limits.model_fields_set:
             # Ansible takes whole seconds.
             settings["ansible_ssh_timeout"] = math.ceil(self.config.limits.connect_timeout)
+        everywhere = self._backups()
         return tuple(
-            t if _is_local(t) else t.model_copy(update={"vars": {**settings, **t.vars}}) for t in targets
+            t.model_copy(update={"vars": {**everywhere, **({} if _is_local(t) else settings), **t.vars}})
+            for t in targets
         )
+
+    def _backups(self) -> dict[str, JsonValue]:
+        """What the file says about backups; nothing where it says nothing."""
+        section = self.config.backups
+        said = section.model_dump(mode="json", include=section.model_fields_set)
+        return {f"{PREFIX}{name}": value for name, value in said.items()}
 
     @property
     def me(self) -> str:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from remediate.model.target import Target
 
-RECIPIENTS = "remediate_backup_recipients"
-IDENTITY = "remediate_backup_identity"
-KEEP_DAYS = "remediate_backup_keep_days"
+PREFIX = "remediate_backup_"
 _KEEP_DAYS = 14
 
 
@@ -27,10 +25,10 @@ class BackupSettings:
     @classmethod
     def of(cls, target: Target) -> BackupSettings:
         """Of one target."""
-        recipients = target.vars.get(RECIPIENTS, [])
-        days = target.vars.get(KEEP_DAYS, _KEEP_DAYS)
+        recipients = target.vars.get(f"{PREFIX}recipients", [])
+        days = target.vars.get(f"{PREFIX}keep_days", _KEEP_DAYS)
         return cls(
             recipients=tuple(str(one) for one in recipients) if isinstance(recipients, list | tuple) else (),
-            identity=str(target.vars.get(IDENTITY, "")),
+            identity=str(target.vars.get(f"{PREFIX}identity", "")),
             keep_days=days if isinstance(days, int) else _KEEP_DAYS,
         )
