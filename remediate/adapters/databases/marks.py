@@ -87,13 +87,20 @@ class Marks:
         self, part: int, state: str = DONE, tables: Mapping[str, Measure] | None = None, note: str = ""
     ) -> None:
         """Add or replace the mark of a part, in the transaction that is open, if one is."""
-        self.remove(part)
         held = {name: {"rows": m.rows, "checksum": m.checksum} for name, m in (tables or {}).items()}
-        self._session.do(
-            f"INSERT INTO {MARKS} (run, step, attempt, part, state, tables, note) "  # noqa: S608 - a constant
-            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (*self._owner, self._attempt, part, state, canonical(held).decode(), note),
+        values = (self._attempt, state, canonical(held).decode(), note, *self._owner, part)
+        # Never without a mark in between: where the change can't be in a transaction, this is in none either.
+        replaced = self._session.do(
+            f"UPDATE {MARKS} SET attempt = %s, state = %s, tables = %s, note = %s "  # noqa: S608 - a constant
+            "WHERE run = %s AND step = %s AND part = %s",
+            values,
         )
+        if not replaced:
+            self._session.do(
+                f"INSERT INTO {MARKS} (attempt, state, tables, note, run, step, part) "  # noqa: S608 - a constant
+                "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                values,
+            )
 
     def remove(self, part: int) -> None:
         """Remove the mark of a part, in the transaction that is open, if one is."""

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +96,9 @@ class DatabaseServer:
             f"{self.engine}_password": f"file:{self.password_file}",
         }
 
-    def target(self, name: str = "db1", **more: JsonValue) -> Target:
-        """A target whose server this is."""
-        return Target(name=name, address=self.host, vars={**self.variables(), **more})
+    def target(self, name: str = "db1", more: Mapping[str, JsonValue] | None = None) -> Target:
+        """A target whose server this is; ``more`` are further variables, or others."""
+        return Target(name=name, address=self.host, vars={**self.variables(), **(more or {})})
 
     def open(self, database: str = "") -> Session:
         """A session of a person who is not `remediate`."""
