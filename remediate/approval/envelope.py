@@ -45,13 +45,14 @@ Principal = Annotated[str, StringConstraints(pattern=r"^[^\s,*?!\"\x00-\x1f\x7f]
 
 
 class Settlement(Frozen):
-    """What a human found out about one attempt in doubt; or that a target is kept as it is (no step)."""
+    """What a human found out about one attempt in doubt; that the undo of a step may overwrite what others
+    changed since; or that a target is kept as it is (no step)."""
 
     run: str
     step: str = ""
     target: str
     attempt: int = 0
-    verdict: Literal[Verdict.APPLIED, Verdict.NOT_APPLIED, "kept"]
+    verdict: Literal[Verdict.APPLIED, Verdict.NOT_APPLIED, "overwrite", "kept"]
 
 
 class Payload(Frozen):

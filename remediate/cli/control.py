@@ -70,18 +70,28 @@ def rollback(settings: Settings, run: str) -> int:
 @click.argument("run")
 @click.argument("step")
 @click.argument("target")
-@click.argument("verdict", type=click.Choice(["applied", "not-applied"]))
+@click.argument("verdict", type=click.Choice(["applied", "not-applied", "overwrite"]))
 @click.option("--key", type=KEY_FILE, required=True, help="Your SSH key; the decision is signed.")
 @click.option("--comment", default="", help="What you saw.")
 @pass_settings
 def decide(
     settings: Settings, run: str, step: str, target: str, verdict: str, key: Path, comment: str
 ) -> None:
-    """Settle a step in doubt by your signed word; then `remediate resume RUN`."""
+    """Settle by your signed word what a run may not settle alone; then `remediate resume RUN`.
+
+    A step in doubt was applied, or was not-applied. An undo that was held back, because somebody else changed
+    the same thing since, may overwrite that: what they wrote is lost.
+    """
     from remediate.model.step import Verdict
     from remediate.service.approving import decide as settle
+    from remediate.service.approving import let_overwrite
 
-    body = settle(settings.open(), run, step, target, Verdict(verdict), key, comment)
+    project = settings.open()
+    body = (
+        let_overwrite(project, run, step, target, key, comment)
+        if verdict == "overwrite"
+        else settle(project, run, step, target, Verdict(verdict), key, comment)
+    )
     if settings.json:
         settings.data(body.model_dump(mode="json"))
     else:

@@ -17,6 +17,7 @@ from remediate.model.event import (
     Inspected,
     Intent,
     Outcome,
+    Overwrite,
     Probed,
     Request,
     Requested,
@@ -178,6 +179,18 @@ def _(body: Decided, state: RunState, at: float) -> None:
         return
     cell.decided, cell.probes, cell.doubt_since = body.verdict, 0, at
     if target.settled is Final.HUMAN:
+        target.settled = None
+    _reopen_run(state)
+
+
+@_fold.register
+def _(body: Overwrite, state: RunState, at: float) -> None:
+    """A human's word on an undo that was held back, or refused: it is tried once more, and may overwrite."""
+    cell, target = state.cell(body.step, body.target), state.targets[body.target]
+    cell.overwrite, cell.undo_tries, cell.at = True, 0, at
+    if cell.undo is Phase.HELD:
+        cell.undo = Phase.FAILED
+    if target.settled is Final.HUMAN and not target.accepted:
         target.settled = None
     _reopen_run(state)
 

@@ -216,7 +216,7 @@ class Performer:
         for job, seen in zip(jobs, self._quiet(step, jobs), strict=True):
             if isinstance(seen, Exception):
                 held.append(Unread(target=job.target, why=self._say(seen)))
-            elif difference := self._foreign(job, seen):
+            elif not job.overwrite and (difference := self._foreign(job, seen)):
                 held.append(self._held(Verb.UNDO, step, job, difference))
             else:
                 ready.append(job)

@@ -20,6 +20,8 @@ class Job:
     """Attempts of apply that were begun; each may have left something at work."""
     undo_attempts: int = 0
     """Likewise of undo."""
+    overwrite: bool = False
+    """Its undo may overwrite what others changed: a human signed for it."""
     before: State = field(default_factory=dict)
     data: State = field(default_factory=dict)
     known: State = field(default_factory=dict)

@@ -250,6 +250,7 @@ class Runner:
             attempt=attempt,
             attempts=max(attempt, cell.attempt),
             undo_attempts=cell.undo_attempt,
+            overwrite=cell.overwrite,
             before=cell.before,
             data=dict(cell.data),
             known=dict(state.known),

@@ -36,6 +36,8 @@ class Cell:
     """Undo attempts since a process last took the run: bounds the retries of each."""
     undo_since: float = 0.0
     probes: int = 0
+    overwrite: bool = False
+    """A human lets its undo overwrite what others changed since."""
     decided: Verdict | None = None
     """What a human said of an attempt in doubt; taken up as soon as the target can be read."""
     doubt_since: float = 0.0

@@ -50,7 +50,7 @@ WHERE (SELECT coalesce(max(seq), 0) FROM events) = ?4
   AND (?5 IS NULL OR (SELECT epoch FROM runners WHERE run = ?1) = ?5)
 """
 
-_OPEN_TO_ALL = frozenset({"requested", "decided", "revoked"})
+_OPEN_TO_ALL = frozenset({"requested", "decided", "overwrite", "revoked"})
 
 
 class SqliteJournal:

@@ -70,5 +70,7 @@ class Context:
     """What this step's apply recorded (for verify, undo, probe and release)."""
     peers: Mapping[str, Target] = field(default_factory=dict)
     """All targets of the plan and the runbook's peers, by name: hosts that a step may act through."""
+    overwrite: bool = False
+    """For undo: a human signed that what others changed since may be lost."""
     attempts: int = 1
     """How many attempts of this step were begun on this target; all may have left something running."""

@@ -151,6 +151,16 @@ class Decided(_Event):
     envelope: str
 
 
+class Overwrite(_Event):
+    """A human lets an undo overwrite what others changed since; the signed envelope is kept whole."""
+
+    kind: Literal["overwrite"] = "overwrite"
+    step: str
+    target: str
+    by: str
+    envelope: str
+
+
 class Accepted(_Event):
     """A human answers for a target as it is now, and it is let go; the signed envelope is kept whole."""
 
@@ -255,6 +265,7 @@ Body = Annotated[
     | Verified
     | Probed
     | Decided
+    | Overwrite
     | Accepted
     | GatePassed
     | RollbackStarted

@@ -17,6 +17,7 @@ from remediate.model.event import (
     Inspected,
     Intent,
     Outcome,
+    Overwrite,
     Probed,
     RollbackStarted,
     RunFinished,
@@ -88,6 +89,8 @@ class History:
     failures: dict[str, Failure] = field(default_factory=dict)
 
     kept: set[str] = field(default_factory=set)
+    held: dict[str, str] = field(default_factory=dict)
+    """Steps by target whose undo was held back, because somebody else changed the same."""
     """Targets that a human keeps as they are."""
     newest: dict[tuple[str, Verb], dict[str, Attempt]] = field(default_factory=dict)
     """The last attempt of each step, by target and verb."""
@@ -118,6 +121,8 @@ def history(events: Iterable[Event]) -> History:
 def _about_effects(state: History, body: Body, at: float) -> None:
     match body:
         case Intent():
+            if body.verb is Verb.UNDO:
+                state.held.pop(body.target, None)
             state.attempt(Key(body.verb, body.step, body.target, body.attempt), at)
         case Outcome():
             attempt = state.attempt(Key(body.verb, body.step, body.target, body.attempt), at - body.seconds)
@@ -141,7 +146,10 @@ def _about_failures(state: History, body: Body) -> None:
             failure = Failure("", f"not as approved: {body.difference}")
         case Outcome() if body.verb is Verb.APPLY and body.result.status is not Status.OK:
             failure = Failure(body.step, body.result.summary or body.result.status.value)
-        case Held() if body.verb is Verb.APPLY:
+        case Held() if body.verb is Verb.UNDO:
+            state.held[body.target] = body.step
+            return
+        case Held():
             failure = Failure(body.step, f"not begun: {body.difference}")
         case Verified() if not body.ok:
             failure = Failure(body.step, failed_checks(body.results))
@@ -170,7 +178,7 @@ def _about_the_run(state: History, body: Body) -> None:
             _reopen(state, list(state.endings))
         case Accepted():
             state.kept.add(body.target)
-        case Decided():
+        case Decided() | Overwrite():
             _reopen(state, [body.target])
         case _:
             pass

@@ -17,6 +17,7 @@ from remediate.model.event import (
     Inspected,
     Intent,
     Outcome,
+    Overwrite,
     Probed,
     Progress,
     Requested,
@@ -46,7 +47,7 @@ _SUBJECT = {Verb.APPLY: "", Verb.UNDO: "undo ", Verb.RELEASE: "release "}
 
 RunEvent = RunStarted | RunTaken | Requested | Stopped | Progress | RunFinished | Revoked
 FleetEvent = Inspected | Accepted | GatePassed | RollbackStarted | Settled | Unfit | Unread
-StepEvent = Intent | Outcome | Held | Verified | Probed | Decided
+StepEvent = Intent | Outcome | Held | Verified | Probed | Decided | Overwrite
 
 
 def line(event: Event, plan: Plan | None = None) -> str:
@@ -63,7 +64,7 @@ def event_text(event: Event, plan: Plan | None = None) -> str:
     match body:
         case Inspected() | Accepted() | GatePassed() | RollbackStarted() | Settled() | Unfit() | Unread():
             text = _fleet(body)
-        case Intent() | Outcome() | Held() | Verified() | Probed() | Decided():
+        case Intent() | Outcome() | Held() | Verified() | Probed() | Decided() | Overwrite():
             text = f"{body.target} · {title(body.step, plan)}: {_step(body)}"
         case RunStarted() | RunTaken() | Requested() | Stopped() | Progress() | RunFinished() | Revoked():
             text = f"run {event.run} · {_run(body)}"
@@ -145,6 +146,8 @@ def _step(body: StepEvent) -> str:  # noqa: PLR0911 - one return for each type o
         case Probed():
             evidence = f" ({body.evidence})" if body.evidence else ""
             return f"{_SUBJECT[body.verb]}in doubt, probed: {VERDICTS[body.verdict]}{evidence}"
+        case Overwrite():
+            return f"{body.by} lets its undo overwrite what others changed since"
         case Decided():
             return f"{body.by} decided: {VERDICTS[body.verdict]}"
         case _:

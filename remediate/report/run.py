@@ -104,6 +104,17 @@ def _open_questions(seen: History) -> Iterator[Block]:
             "Find out whether the step took effect, then sign what you found (applied or not-applied):"
         )
         yield Code("".join(doubts), "sh")
+    held = [
+        f"remediate decide {shlex.join([seen.run, step, name])} overwrite --key ~/.ssh/id_ed25519\n"
+        for name in stuck
+        if (step := seen.held.get(name))
+    ]
+    if held:
+        yield Paragraph(
+            "Somebody else changed this meanwhile. Put it back to what this run left, or sign that what they "
+            "wrote may be lost:"
+        )
+        yield Code("".join(held), "sh")
 
 
 def _identity(plan: Plan, seen: History, project: str) -> Facts:

@@ -10,6 +10,7 @@ from remediate.model.event import (
     Event,
     Held,
     Inspected,
+    Overwrite,
     Probed,
     Requested,
     Revoked,
@@ -41,6 +42,9 @@ def decisions(plan: Plan, events: Sequence[Event]) -> Iterator[Block]:
                 rows.append(
                     [instant(event.at), by, f"{title(step, plan)} on {target}: {VERDICTS[verdict]} (signed)"]
                 )
+            case Overwrite(by=by, step=step, target=target):
+                text = f"{title(step, plan)} on {target}: the undo may overwrite what others changed (signed)"
+                rows.append([instant(event.at), by, text])
             case Accepted(by=by, target=target):
                 rows.append([instant(event.at), by, f"keeps {target} as it is (signed)"])
             case Revoked(by=by):

@@ -10,7 +10,7 @@ from remediate.approval.policy import Standing, evaluate, settle
 from remediate.approval.signing import sign
 from remediate.errors import InputError
 from remediate.journal.holder import this_process
-from remediate.model.event import Accepted, Decided, Final, Revoked
+from remediate.model.event import Accepted, Decided, Final, Overwrite, Revoked
 from remediate.model.plan import Plan
 from remediate.model.step import Verdict
 from remediate.service.planning import read_plan
@@ -125,6 +125,37 @@ def decide(
     )
     project.journal.append(loaded.run, [body], project.clock(), None)
     return body
+
+
+def let_overwrite(
+    project: Project, run: str, step: str, target: str, key: Path, comment: str = ""
+) -> Overwrite:
+    """Let the undo of a step overwrite what others changed since, by a signed word.
+
+    Raises:
+        InputError: no undo of this step waits for a human on that target.
+        Refused: the signer may not decide.
+    """
+    loaded = load_run(project, run)
+    held = loaded.held_undos
+    if (step, target) not in held:
+        raise InputError(f"the undo of {step} on {target} does not wait for a human", _waiting(held))
+    settlement = Settlement(run=loaded.run, step=step, target=target, verdict="overwrite")
+    envelope = sign(
+        loaded.plan, Decision.DECIDE, key, project.config, now=now(project), comment=comment,
+        settles=settlement, interactive=True,
+    )  # fmt: skip
+    evidence = Evidence("the new envelope", envelope.data)
+    approval = settle(evidence, settlement, loaded.plan, project.config, now(project))
+    body = Overwrite(step=step, target=target, by=approval.person, envelope=envelope.data.decode())
+    project.journal.append(loaded.run, [body], project.clock(), None)
+    return body
+
+
+def _waiting(held: list[tuple[str, str]]) -> str:
+    if not held:
+        return "no undo of this run does"
+    return "these do: " + ", ".join(f"{step} on {target}" for step, target in held)
 
 
 def accept(project: Project, run: str, target: str, key: Path, comment: str = "") -> Accepted:

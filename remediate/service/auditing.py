@@ -14,7 +14,7 @@ from remediate.approval.envelope import Decision, Evidence, Settlement
 from remediate.approval.policy import settle
 from remediate.approval.verifying import verify
 from remediate.errors import RemediateError
-from remediate.model.event import Accepted, Decided, Event, RunStarted
+from remediate.model.event import Accepted, Decided, Event, Overwrite, RunStarted
 from remediate.model.plan import Plan
 from remediate.service.project import Project
 from remediate.service.runs import LoadedRun, load_run, stored_plan
@@ -49,7 +49,7 @@ def _run(project: Project, loaded: LoadedRun) -> Iterator[str]:
             why = f": {'; '.join(reasons)}" if reasons else ""
             yield f"{person} approved it, but no valid envelope says so{why}"
     for event in loaded.events:
-        if isinstance(event.body, Decided | Accepted):
+        if isinstance(event.body, Decided | Overwrite | Accepted):
             yield from _decision(project, loaded, event, event.body)
 
 
@@ -67,11 +67,15 @@ def _approved(project: Project, loaded: LoadedRun, at: datetime) -> tuple[set[st
     return people, reasons
 
 
-def _decision(project: Project, loaded: LoadedRun, event: Event, body: Decided | Accepted) -> Iterator[str]:
+def _decision(
+    project: Project, loaded: LoadedRun, event: Event, body: Decided | Overwrite | Accepted
+) -> Iterator[str]:
     if isinstance(body, Decided):
         expected = Settlement(
             run=loaded.run, step=body.step, target=body.target, attempt=body.attempt, verdict=body.verdict
         )
+    elif isinstance(body, Overwrite):
+        expected = Settlement(run=loaded.run, step=body.step, target=body.target, verdict="overwrite")
     else:
         expected = Settlement(run=loaded.run, target=body.target, verdict="kept")
     evidence = Evidence(f"decision on {expected.step or expected.target}", body.envelope.encode())

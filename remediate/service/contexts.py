@@ -39,6 +39,7 @@ class Contexts:
         clients: Clients | None = None,
         attempt: int = 0,
         attempts: int = 1,
+        overwrite: bool = False,
         before: State | None = None,
         data: State | None = None,
     ) -> Context:
@@ -56,6 +57,7 @@ class Contexts:
             data=data or {},
             peers=self.peers,
             attempts=attempts,
+            overwrite=overwrite,
         )
 
 

@@ -159,6 +159,7 @@ class AdapterPort:
             self._plan.by_name[job.target],
             attempt=job.attempt,
             attempts=max(job.attempts, job.attempt),
+            overwrite=job.overwrite,
             before=job.before,
             data=job.data,
         )

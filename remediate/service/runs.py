@@ -39,6 +39,17 @@ class LoadedRun:
         ]
 
     @property
+    def held_undos(self) -> list[tuple[str, str]]:
+        """(step, target) pairs whose undo was held back, or gave up, and waits for a human."""
+        return [
+            (self.plan.steps[index].id, name)
+            for (index, name), cell in sorted(self.state.cells.items())
+            if cell.undo in (Phase.HELD, Phase.FAILED)
+            and self.state.targets[name].settled is Final.HUMAN
+            and not self.state.targets[name].accepted
+        ]
+
+    @property
     def new_targets(self) -> list[str]:
         """Targets that ended changed."""
         return [n for n, t in self.state.targets.items() if t.settled is Final.NEW]
