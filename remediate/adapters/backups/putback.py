@@ -1,7 +1,8 @@
 """Tables of a live database are put back from a backup, each only if nobody else has written to it since.
 
 A table is known to be ours if it holds exactly what the run's last mark says that it held after the change,
-or what the backup holds. Everything else is somebody's work, and stays until a human has decided.
+or what the backup holds. Everything else is somebody's work, and stays until a human has signed that it may
+be lost.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def put_back(context: Context, dumper: Dumper, place: Endpoint, kept: Kept, iden
     """
     engine = dumper.engine
     with engine.open(place, kept.database, job.token) as session:
-        work = _work(dumper, session, kept, context.token.run)
+        work = _work(dumper, session, kept, context.token.run, overwrite=context.overwrite)
         if not (work.restore or work.drop):
             return ""
         # Durable before the first effect: a table that is cut in the middle looks like nobody's work.
@@ -94,7 +95,7 @@ def put_back(context: Context, dumper: Dumper, place: Endpoint, kept: Kept, iden
     return "; ".join([*done, *([f"dropped {', '.join(work.drop)}"] if work.drop else [])])
 
 
-def _work(dumper: Dumper, session: Session, kept: Kept, run: str) -> _Work:
+def _work(dumper: Dumper, session: Session, kept: Kept, run: str, *, overwrite: bool) -> _Work:
     engine = dumper.engine
     marks = _marks(engine, session, run)
     differing = _tables(dumper, session, kept)
@@ -111,7 +112,7 @@ def _work(dumper: Dumper, session: Session, kept: Kept, run: str) -> _Work:
         if name not in {*differing, *interrupted} and before in (held, marks[name]):
             # Its rows are as they were, or were when our change was made: then others wrote them since.
             continue
-        if name in interrupted or held is None or held in (marks.get(name), before):
+        if overwrite or name in interrupted or held is None or held in (marks.get(name), before):
             if before is not None:
                 restore.append(name)
             elif held is not None:
@@ -120,8 +121,9 @@ def _work(dumper: Dumper, session: Session, kept: Kept, run: str) -> _Work:
             foreign.append(_loss(name, held, before, marks.get(name)))
     if foreign:
         raise StepFailed(
-            f"others changed what this would overwrite: {'; '.join(foreign)}. Nothing was restored. By hand: "
-            f"`remediate backups restore {kept.id} --into NEW_DATABASE`, and merge",
+            f"others changed what this would overwrite: {'; '.join(foreign)}. Nothing was restored",
+            f"`remediate backups restore {kept.id} --into NEW_DATABASE`, and merge by hand; or sign that it "
+            "may be lost: `remediate decide RUN STEP TARGET overwrite --key KEY`",
         )
     return _Work(restore, drop)
 
