@@ -13,6 +13,9 @@ _KINDS = (
     "TABLE DATA",
     "TABLE ATTACH",
     "TABLE",
+    "MATERIALIZED VIEW DATA",
+    "MATERIALIZED VIEW",
+    "VIEW",
     "SEQUENCE OWNED BY",
     "SEQUENCE SET",
     "SEQUENCE",
@@ -49,9 +52,9 @@ def _named(ours: list[tuple[str, str]]) -> Iterator[str]:
         schema, _, name = rest.partition(" ")
         if what == "SEQUENCE":
             yield from (f"SEQUENCE OWNED BY {rest}", f"SEQUENCE SET {rest}", f"ACL {schema} SEQUENCE {name}")
-        elif what == "TABLE":
+        elif what in ("TABLE", "VIEW", "MATERIALIZED VIEW"):
             table = name.rpartition(" ")[0]
-            yield from (f"ACL {schema} TABLE {name}", f"COMMENT {schema} TABLE {name}")
+            yield from (f"ACL {schema} TABLE {name}", f"COMMENT {schema} {what} {name}")
             yield from (f"ACL {schema} COLUMN {table}.", f"COMMENT {schema} COLUMN {table}.")
             yield f"ROW SECURITY {rest}"
 

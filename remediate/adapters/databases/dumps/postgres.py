@@ -137,9 +137,15 @@ class PostgresDumper(Dumper):
 
 
 #: Numbers of a table, its indexes, constraints (those of others that refer to it, too), triggers, rules,
-#: policies, defaults, statistics and own sequences.
+#: policies, defaults, statistics, own sequences, and of the views that stand on it.
 _PARTS = """
-WITH ours AS (
+WITH RECURSIVE direct AS (
+    SELECT d.refobjid AS below, r.ev_class AS above FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+        AND r.ev_class <> d.refobjid),
+views AS (SELECT below, above FROM direct
+    UNION SELECT v.below, d.above FROM views v JOIN direct d ON d.below = v.above),
+ours AS (
     SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema')
 SELECT nspname, relname, part FROM ours JOIN (
@@ -152,6 +158,7 @@ SELECT nspname, relname, part FROM ours JOIN (
     UNION SELECT polrelid, oid FROM pg_policy
     UNION SELECT adrelid, oid FROM pg_attrdef
     UNION SELECT stxrelid, oid FROM pg_statistic_ext
+    UNION SELECT below, above FROM views
     UNION SELECT refobjid, objid FROM pg_depend WHERE classid = 'pg_class'::regclass
         AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
 ) AS all_parts USING (oid) ORDER BY 1, 2, 3
