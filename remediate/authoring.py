@@ -19,6 +19,10 @@ from remediate.adapters.checks.pytest_file import PytestFile
 from remediate.adapters.checks.service import ServiceIs
 from remediate.adapters.checks.tcp import Tcp
 from remediate.adapters.checks.verify import Verify
+from remediate.adapters.databases.migration import SqlMigration
+from remediate.adapters.databases.query import SqlQuery
+from remediate.adapters.databases.replication import ReplicationLag
+from remediate.adapters.databases.rows import DataFix, Sql
 from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.command import RunCommand
 from remediate.adapters.hosts.file import File
@@ -50,6 +54,7 @@ __all__ = [
     "Check",
     "Command",
     "ConfigLines",
+    "DataFix",
     "DatabaseBackup",
     "DebianPackage",
     "DebianVersion",
@@ -77,6 +82,7 @@ __all__ = [
     "ProjectPath",
     "PromQL",
     "PytestFile",
+    "ReplicationLag",
     "Risk",
     "RiskLevel",
     "Routes",
@@ -85,6 +91,9 @@ __all__ = [
     "Scope",
     "Service",
     "ServiceIs",
+    "Sql",
+    "SqlMigration",
+    "SqlQuery",
     "StateUnchanged",
     "Step",
     "Symptom",

@@ -80,6 +80,9 @@ class DataFix(DatabaseStep):
 
         Once this step has marked its change, its own rows are left out, and who changed them is said: they
         are compared one by one by `undo`, which can tell whose value is whose.
+
+        Raises:
+            StepFailed: not the expected number match; so planning refuses, too.
         """
         identity = sha256(f"{self.where}\0{sorted(self.values.items())}".encode())[:12]
         key = f"db:{self.engine}/{self.name(context)}:rows of {self.table} {identity}"
@@ -90,6 +93,7 @@ class DataFix(DatabaseStep):
             shown = [column for column in self._changed(table) if not secret(column)]
             rows = table.matching(shown, where, params, lock=False)
         if mark is None:
+            self._guard(len(rows))
             return {key: {"rows": len(rows), "sha256": digest_of(rows)}}
         own = self._kept(context, mark).keys()
         rows = {k: v for k, v in rows.items() if k not in own}
@@ -209,12 +213,7 @@ class DataFix(DatabaseStep):
         columns = self._changed(table)
         where, params = sqltext.bind(self.where, self.values, self.engine)
         old = table.matching(columns, where, params, lock=True)
-        if not old or abs(len(old) - self.expects) > self.tolerance:
-            about = f" ± {self.tolerance}" if self.tolerance else ""
-            raise StepFailed(
-                f"{len(old)} rows of {self.table} match, not {self.expects}{about}; nothing was changed",
-                "look at them; correct where or expects, and plan again",
-            )
+        self._guard(len(old))
         keys = list(old)
         new: Mapping[Values, Values] = {}
         if self.delete:
@@ -224,6 +223,14 @@ class DataFix(DatabaseStep):
             new = table.at(columns, keys)
         rows = tuple(Row(key, old[key], new.get(key)) for key in keys)
         return Kept(self.table, table.key, columns, rows)
+
+    def _guard(self, count: int) -> None:
+        if not count or abs(count - self.expects) > self.tolerance:
+            about = f" ± {self.tolerance}" if self.tolerance else ""
+            raise StepFailed(
+                f"{count} rows of {self.table} match, not {self.expects}{about}; nothing was changed",
+                "look at them; correct where or expects, and plan again",
+            )
 
     def _assignments(self, table: Table) -> tuple[str, list[Any]]:
         parts: list[str] = []

@@ -92,7 +92,7 @@ def test_the_guard(world: World, expects: int, tolerance: int, ok: bool) -> None
     if ok:
         step.apply(world.context())
         return
-    for act in (step.preview, step.apply):
+    for act in (step.observe, step.preview, step.apply):
         with pytest.raises(StepFailed, match=r"3 rows of payment match, not"):
             act(world.context())
     assert world.everything() == before
