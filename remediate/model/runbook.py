@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -73,10 +74,24 @@ class Risk(Frozen):
 
 
 class Symptom(Frozen):
-    """Text that, found in a diagnosis, suggests this runbook."""
+    """Text that, found in a line of a diagnosis, suggests this runbook.
 
-    pattern: str
+    ``pattern`` is a regular expression, ``where`` the part of the diagnosis that it is looked for in.
+    ``findings`` are what stands out, in the diagnosis' own words: ``failed unit: nginx.service``.
+    """
+
+    pattern: str = Field(min_length=1)
     means: str = ""
+    where: Literal["anywhere", "findings", "logs", "configuration", "resources", "changes"] = "anywhere"
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
 
 
 class Runbook(ABC):

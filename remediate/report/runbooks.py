@@ -23,10 +23,11 @@ class InputField:
 
 @dataclass(frozen=True, slots=True)
 class SymptomRow:
-    """Text that, found in a diagnosis, suggests the runbook."""
+    """Text that, found in a diagnosis (in this part of it), suggests the runbook."""
 
     pattern: str
     means: str
+    where: str = "anywhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +83,5 @@ def runbook_document(found: RunbookSummary) -> Document:
 def _symptoms(found: RunbookSummary) -> Iterator[Block]:
     if found.symptoms:
         yield Heading("Symptoms")
-        yield table(("text in a diagnosis", "what it means"), [(s.pattern, s.means) for s in found.symptoms])
+        rows = [(s.pattern, s.where, s.means) for s in found.symptoms]
+        yield table(("text in a diagnosis", "where", "what it means"), rows)

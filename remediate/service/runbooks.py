@@ -30,7 +30,7 @@ def _summary(loaded: Loaded) -> RunbookSummary:
         f"rolls back the {waves.rollback}",
         risk=f"{risk.level}: outage {risk.outage}; data loss {risk.data_loss}",
         inputs=_inputs(runbook),
-        symptoms=tuple(SymptomRow(s.pattern, s.means) for s in runbook.symptoms),
+        symptoms=tuple(SymptomRow(s.pattern, s.means, s.where) for s in runbook.symptoms),
     )
 
 

@@ -110,7 +110,7 @@ def test_symptoms_of_a_runbook(world: World) -> None:
     )
     path.write_text(text)
     found = summary(world.project, "write")
-    assert found.as_json()["symptoms"] == ({"pattern": "no space", "means": "full"},)
+    assert found.as_json()["symptoms"] == ({"pattern": "no space", "means": "full", "where": "anywhere"},)
     page = render(runbook_document(found), "text")
     assert "no space" in page
     assert "full" in page
