@@ -265,8 +265,17 @@ def test_others_writes_are_never_overwritten(world: World) -> None:
         StepFailed, match=f"had {ACCOUNTS} rows .* left {ACCOUNTS} rows.* has {ACCOUNTS + 1} rows now"
     ) as no:
         world.undo(done)
-    assert f"remediate backups restore {done.data['backup']} --into" in no.value.problem
+    assert f"remediate backups restore {done.data['backup']} --into" in no.value.advice
     assert world.rows("SELECT balance FROM account WHERE id = 1000") == [(5,)]
+
+
+def test_others_writes_may_be_lost_by_a_signed_word(world: World) -> None:
+    kept, done = world.measure("account"), world.backed_up()
+    world.do("ALTER TABLE account ADD COLUMN extra integer")
+    world.mark("account")
+    world.do("INSERT INTO account (id, balance) VALUES (1000, 5)")
+    assert world.undo(done, overwrite=True).summary == "restored account"
+    assert world.measure("account") == kept
 
 
 def test_an_undo_that_was_cut_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -75,9 +75,10 @@ class World:
         assert all(check.ok for check in step.confirm(self.context(done.data)))
         return done
 
-    def undo(self, done: Result) -> Result:
+    def undo(self, done: Result, *, overwrite: bool = False) -> Result:
         """By a later context, with its own token."""
-        return self.step().undo(self.context(done.data, step="s01-backup-undo"))
+        context = self.context(done.data, step="s01-backup-undo")
+        return self.step().undo(replace(context, overwrite=overwrite))
 
     @property
     def dump(self) -> Path:
