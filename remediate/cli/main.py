@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import remediate
-from remediate.cli import approvals, control, diagnose, labs, observing, plans, runs, snapshots
+from remediate.cli import approvals, backups, control, diagnose, labs, observing, plans, runs, snapshots
 from remediate.cli.options import OUTPUTS, Listing, Settings, with_globals
 from remediate.cli.streams import prepare
 from remediate.errors import Exit, InputError, RemediateError
@@ -22,7 +22,7 @@ from remediate.errors import Exit, InputError, RemediateError
 _GROUPS = (
     ("Plan and approve", ("runbooks", "plan", "show", "approve", "deny")),
     ("Run", ("run", "pause", "resume", "abort", "decide", "accept", "rollback")),
-    ("Look", ("diagnose", "runs", "status", "watch", "log", "report", "audit", "snapshots")),
+    ("Look", ("diagnose", "runs", "status", "watch", "log", "report", "audit", "snapshots", "backups")),
     ("Machine", ("lab", "doctor")),
 )
 
@@ -73,7 +73,7 @@ def _output_of_environment() -> str:
     return named
 
 
-for module in (plans, approvals, runs, control, diagnose, observing, snapshots, labs):
+for module in (plans, approvals, runs, control, diagnose, observing, snapshots, backups, labs):
     for command in module.COMMANDS:
         cli.add_command(with_globals(command))
 
