@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from remediate.adapters.checks.load import LoadTest, Measured, percentile
@@ -27,6 +27,7 @@ _LOG = {
 }
 _GROUPS = ("ThreadGroup", "SetupThreadGroup", "PostThreadGroup")
 _COMPLAINTS = 3
+_FAILED = {"true": False, "false": True}
 
 
 class JMeterPlan(LoadTest):
@@ -42,6 +43,9 @@ class JMeterPlan(LoadTest):
     filled: ClassVar[tuple[str, ...]] = ("properties",)
 
     properties: dict[str, str] = {}
+
+    def __init__(self, path: str = "", **fields: Any) -> None:
+        super().__init__(**{"path": path, **fields})
 
     def arguments(self, context: Context, folder: Path) -> Sequence[str]:
         """See `LoadTest.arguments`."""
@@ -101,7 +105,7 @@ def read_samples(rows: Iterable[Mapping[str, str]]) -> Measured:
         began, took = int(row["timeStamp"]), int(row["elapsed"])
         times.append(took)
         first, last = min(first, began), max(last, began + took)
-        if row["success"] != "true":
+        if _FAILED[row["success"]]:
             why = row.get("failureMessage") or row.get("responseMessage") or ""
             failed[f"{row['label']}: {row['responseCode']} {why}".strip()] += 1
     times.sort()

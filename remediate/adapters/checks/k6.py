@@ -27,6 +27,9 @@ class K6Script(LoadTest):
     kind: ClassVar[str] = "k6"
     install: ClassVar[str] = "go install go.k6.io/k6@latest"
 
+    def __init__(self, path: str = "", **fields: Any) -> None:
+        super().__init__(**{"path": path, **fields})
+
     def arguments(self, context: Context, folder: Path) -> Sequence[str]:
         """See `LoadTest.arguments`."""
         target = context.target

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -118,9 +118,6 @@ class LoadTest(Question):
     helpers: tuple[ProjectPath, ...] = ()
     program: str = ""
     once: bool = True
-
-    def __init__(self, path: str = "", **fields: Any) -> None:
-        super().__init__(**{"path": path, **fields})
 
     def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
         """The test and what it reads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ class LocustFile(LoadTest):
     filled: ClassVar[tuple[str, ...]] = ("host",)
 
     host: str = Field(min_length=1)
+
+    def __init__(self, path: str = "", **fields: Any) -> None:
+        super().__init__(**{"path": path, **fields})
 
     def arguments(self, context: Context, folder: Path) -> Sequence[str]:
         """See `LoadTest.arguments`."""

@@ -20,7 +20,7 @@ _FREE_PERCENT = 10
 
 def is_device(target: Target) -> bool:
     """Whether it is a network device."""
-    return "ansible_network_os" in target.vars
+    return not {"network_platform", "ansible_network_os"}.isdisjoint(target.vars)
 
 
 def is_virtual(target: Target) -> bool:
