@@ -27,7 +27,7 @@ def suggestions(
         runbooks = load_runbooks(project.config.runbooks, project.root)
     except RemediateError as error:
         return [], f"no runbook could be looked at: {error.problem}"
-    found = []
+    found: list[Suggestion] = []
     for loaded in runbooks.values():
         # One symptom is enough of a reason.
         found += islice(_matches(project, inventory, loaded, collected, ticket), 1)
