@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from remediate.approval.envelope import Decision, Evidence, Settlement
 from remediate.approval.policy import settle
 from remediate.approval.verifying import verify
+from remediate.checker import check
 from remediate.errors import RemediateError
 from remediate.model.event import Accepted, Decided, Event, Overwrite, RunStarted
 from remediate.model.plan import Plan
@@ -48,6 +49,8 @@ def _run(project: Project, loaded: LoadedRun) -> Iterator[str]:
         if person not in approved:
             why = f": {'; '.join(reasons)}" if reasons else ""
             yield f"{person} approved it, but no valid envelope says so{why}"
+    for violation in check(loaded.plan, loaded.events):
+        yield str(violation)
     for event in loaded.events:
         if isinstance(event.body, Decided | Overwrite | Accepted):
             yield from _decision(project, loaded, event, event.body)
