@@ -15,12 +15,12 @@ import zstandard
 from remediate.lab.hosts import Hosts
 from remediate.lab.layout import Layout
 from remediate.lab.locks import locked
+from remediate.lab.vcenter import VCenter, instance_uuid
 from tests.adapters.hosts.world import lab_host
 from tests.service.world import World
 
 #: Fixed, so that the next session finds and removes what a killed one has left.
 LAYOUT = Layout(Path("/var/lib/remediate-lab-diag"), "rmdiag", "10.213.97")
-ROUTER = 1
 
 
 def quiet(_line: str) -> None:
@@ -53,14 +53,17 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Hosts]:
-    """lb1 and web1."""
-    made = Hosts(LAYOUT, 2)
+    """lb1 and web1, and their vCenter."""
+    made, vcenter = Hosts(LAYOUT, 2), VCenter(LAYOUT)
     with locked(Path("/run") / f"{LAYOUT.home.name}.lock", quiet):
+        vcenter.down()
         made.down()
         try:
             made.up(quiet)
+            vcenter.up(quiet)
             yield made
         finally:
+            vcenter.down()
             made.down()
             shutil.rmtree(LAYOUT.home)
 
@@ -70,5 +73,8 @@ def web1(world: World, lab: Hosts) -> World:
     """The project, with the lab's web1 as its only host."""
     target = lab_host("web1", 11, LAYOUT)
     variables = {name: target.vars[name] for name in target.vars if name not in ("lb_host", "pool")}
-    inventory(world, {"web1": {"ansible_host": target.address, "ansible_user": "ops", **variables}})
+    machine = {**VCenter(LAYOUT).variables(), "vm_instance_uuid": instance_uuid(LAYOUT, "web1")}
+    inventory(
+        world, {"web1": {"ansible_host": target.address, "ansible_user": "ops", **variables, **machine}}
+    )
     return world

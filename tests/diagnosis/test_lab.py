@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_failed_unit_a_full_disk_and_the_runbook_that_helps(web1: World, lab: 
     assert suggestion.evidence == "failed unit: broken.service"
     files = bundled(Path(found.bundle))
     assert b"nginx" in files["web1/configuration/sockets.txt"]
+    assert json.loads(files["web1/configuration/virtual-machine.json"])["name"] == "web1"
     assert b"cannot write" in files["web1/logs/journal-errors.txt"]
     # The lab's hosts have no tcpdump: that is said, and nothing else is lost.
     assert any("tcpdump" in line for line in row.missing), row.missing

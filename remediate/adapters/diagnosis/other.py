@@ -41,15 +41,15 @@ def collect_device(context: Context, found: Collected) -> None:
     def links() -> str:
         seen = interfaces(device)
         found.findings += [f"interface {i.name} is down" for i in seen if i.enabled and not i.up]
-        return "\n".join(map(str, seen)) + "\n"
+        return "".join(f"{json.dumps(asdict(i))}\n" for i in seen)
 
     def peers() -> str:
         lines = []
         for protocol in ("ospf", "bgp"):
             seen = neighbors(device, protocol)
             found.findings += [f"{protocol} neighbour {n.address} is {n.state}" for n in seen if not n.up]
-            lines += [f"{protocol} {n}" for n in seen]
-        return "\n".join(lines) + "\n"
+            lines += [f"{protocol} {json.dumps(asdict(n))}\n" for n in seen]
+        return "".join(lines)
 
     found.add("resources", "interfaces.txt", links)
     found.add("resources", "neighbors.txt", peers)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import stat
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +197,26 @@ def test_nothing_stays_behind_and_nothing_secret_goes_along(
     ended = programs.run(argv, seconds=1.0, cwd=world.folder, env=programs.environment({"HOME": "/"}))
     assert ended.code is None
     assert "DB_PASSWORD" not in ended.said
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and _alive(int(child.read_text())):
+    _until(lambda: not _alive(int(child.read_text())))
+
+
+def test_a_program_ends_at_its_time_even_if_we_are_killed(world: World) -> None:
+    child = world.folder / "child"
+    program = _program(world, f"open({str(child)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    call = f"programs.run([{program!r}], seconds=0.5, cwd=Path('/'), env={{}})"
+    code = f"from pathlib import Path\nfrom remediate.adapters.checks import programs\n{call}"
+    with subprocess.Popen([sys.executable, "-c", code]) as ours:
+        _until(lambda: child.exists() and child.read_text() != "")
+        ours.kill()
+    assert _alive(int(child.read_text()))
+    _until(lambda: not _alive(int(child.read_text())))
+
+
+def _until(holds: Callable[[], bool], seconds: float = 8.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert not _alive(int(child.read_text()))
 
 
 def _alive(pid: int) -> bool:
@@ -210,10 +227,9 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.lab
+@pytest.mark.skipif(not JMeter().program.exists(), reason="no JMeter: remediate lab up --with jmeter")
 def test_a_real_jmeter(world: World, web: int) -> None:
     jmeter = JMeter()
-    if os.geteuid() == 0:
-        jmeter.up(lambda _: None)
     properties = {"port": str(web), "path": "/healthz"}
     check = JMeterPlan(
         "plan.jmx",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from remediate.adapters.checks.asking import ask
 from remediate.adapters.checks.promql import PromQL, read_answer
 from remediate.errors import InputError
+from remediate.lab import machine_packages
 from remediate.lab.layout import Layout
 from remediate.lab.locks import locked
 from remediate.lab.monitoring import Monitoring
@@ -31,6 +32,7 @@ def quiet(_line: str) -> None:
 def monitoring() -> Iterator[Monitoring]:
     """Prometheus, node exporter and Alertmanager of these tests' own."""
     made = Monitoring(LAYOUT)
+    machine_packages.install(made.packages(), quiet)
     with locked(Path("/run") / f"{LAYOUT.home.name}.lock", quiet):
         made.down()
         try:
