@@ -1,8 +1,8 @@
 """What does a backup cost that was dumped, stored, restored and compared?
 
 The peer does what scripts do: `mariadb-dump | zstd`, then `zstd -d | mariadb` into the same kind of server.
-It compares nothing. Both start that server anew. Asked: at most 1.15 times the peer's time, and less than 200 MB
-of memory of our own.
+It compares nothing. Both start that server anew. Asked: at most 1.15 times the peer's time, and less than
+200 MB of memory of our own.
 
 Run: ``python -m bench.dump [megabytes] [rounds]``; needs mariadb-server and zstd on this machine.
 """

@@ -13,10 +13,10 @@ from typing import TypeVar
 from remediate.adapters.backups.content import changed, differences, digests, look
 from remediate.adapters.backups.manifest import Content
 from remediate.adapters.backups.store import Stored, pour, store
-from remediate.adapters.databases.dumps.interface import Dumper, Job
+from remediate.adapters.databases.dumps.interface import Dumper, Job, Snapshot
 from remediate.adapters.databases.dumps.scratch import scratch_server
 from remediate.adapters.databases.endpoint import Endpoint
-from remediate.adapters.databases.engine import Session, endpoint
+from remediate.adapters.databases.engine import endpoint
 from remediate.errors import RemediateError, StepFailed
 from remediate.model.base import Frozen, sha256
 from remediate.model.step import Context
@@ -67,7 +67,7 @@ def dump(dumper: Dumper, source: Source, folder: Path, recipients: tuple[str, ..
         ThreadPoolExecutor(1, thread_name_prefix="measure") as pool,
     ):
         number = snapshot.session.number
-        looking = pool.submit(_look, dumper, snapshot.session, source)
+        looking = pool.submit(_look, dumper, snapshot, source)
         try:
             stream = _while_well(looking, snapshot.stream)
             stored = store(folder, f"dump.{dumper.suffix}", stream, recipients)
@@ -85,7 +85,8 @@ def dump(dumper: Dumper, source: Source, folder: Path, recipients: tuple[str, ..
     return Dumped(stored, content, origin, time.monotonic() - began)
 
 
-def _look(dumper: Dumper, session: Session, source: Source) -> tuple[Content, Origin]:
+def _look(dumper: Dumper, snapshot: Snapshot, source: Source) -> tuple[Content, Origin]:
+    session = snapshot.session
     origin = Origin(
         attributes=dumper.attributes(session),
         parts=dumper.parts(session),
@@ -100,6 +101,7 @@ def _look(dumper: Dumper, session: Session, source: Source) -> tuple[Content, Or
             f"the database {source.database} has {what}: a backup of nothing protects nothing",
             "if that is right, say may_be_empty=True",
         )
+    snapshot.seen()
     return content, origin
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from remediate.adapters.ansible import processes
 from remediate.adapters.backups import proof
 from remediate.adapters.backups import store as backup_store
 from remediate.adapters.backups.content import differences, look
@@ -214,6 +216,60 @@ def test_a_schema_that_changes_meanwhile(world: World, monkeypatch: pytest.Monke
     with pytest.raises(StepFailed, match=r"somebody changed .*table account"):
         world.step().apply(world.context())
     assert not vault_of(world.context()).sealed()
+
+
+def test_an_alter_while_the_dump_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mixture is ever kept, and nobody waits for long."""
+    world.do("CREATE TABLE a_large (id integer PRIMARY KEY, x varchar(4000))")
+    with world.server.open(world.database) as session:
+        session.begin()
+        for number in range(400):
+            session.do("INSERT INTO a_large VALUES (%s, %s)", (number, "x" * 4000))
+        session.commit()
+    alter = threading.Thread(
+        target=world.do, args=("ALTER TABLE payment ADD COLUMN extra integer DEFAULT 1",)
+    )
+
+    def store(folder: Path, name: str, pieces: Iterator[bytes], recipients: tuple[str, ...]) -> object:
+        def altered() -> Iterator[bytes]:
+            for number, piece in enumerate(pieces):
+                yield piece
+                if number == 0:
+                    alter.start()
+                    alter.join(0.3)
+
+        return backup_store.store(folder, name, altered(), recipients)
+
+    before = world.schema()["table payment"]
+    monkeypatch.setattr(proof, "store", store)
+    # MariaDB: the definition changes at once, and the dump notices. PostgreSQL: the dump has locked all tables,
+    # so it changes right afterwards.
+    with pytest.raises(StepFailed, match=r"1412|somebody changed table payment"):
+        world.step().apply(world.context())
+    assert not vault_of(world.context()).sealed()
+    alter.join()
+    assert world.schema()["table payment"] != before
+
+
+def test_a_killed_process_leaves_nothing_that_goes_on(world: World) -> None:
+    """The program dies while its copy is compared: dump made, scratch server up."""
+    token = str(world.context().token)
+    where = [world.server.engine, world.database, str(world.folder), token]
+    target = world.server.target().model_dump_json()
+    argv = [sys.executable, "-m", "tests.adapters.backups.victim", *where, target]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "comparing\n"
+        victim.kill()
+    mark = f"{processes.TOKEN}={token}"
+    (folder,) = scratch.BASE.glob(f"remediate-scratch-{victim.pid}-*")
+    assert processes.find([mark]), "a server outlives its controller"
+    assert world.step().quiesce(world.context())
+    assert not processes.find([mark])
+    assert world.step().probe(world.context()).verdict is Verdict.NOT_APPLIED
+    scratch.sweep()
+    assert not folder.exists()
+    world.backed_up()
 
 
 def test_an_undo_restores_nothing_when_nothing_differs(world: World) -> None:

@@ -33,10 +33,12 @@ class Snapshot:
     """A database as it was at one instant, twice: a session that sees it, and the dump of it.
 
     The stream raises `StepFailed` at its end if the dump is not whole. The session is not for two threads.
+    ``seen`` is called when it has seen everything: from then on it stands in nobody's way.
     """
 
     session: Session
     stream: Iterator[bytes]
+    seen: Callable[[], None]
 
 
 class Loader(Protocol):

@@ -19,6 +19,8 @@ from remediate.errors import InDoubt, StepFailed
 #: How long all writers of the server may have to wait: first until running statements let the lock through,
 #: then until the dump has begun. The server itself ends the second, whatever becomes of this process.
 LOCK_SECONDS = 5
+#: How long the session that measures waits for somebody who alters a table.
+WAIT_SECONDS = 30
 _DUMP = """
     mariadb-dump {options} --single-transaction --quick --routines --events --triggers --hex-blob
     --skip-dump-date --default-character-set=utf8mb4 --max-allowed-packet=1G
@@ -57,13 +59,16 @@ class MariaDumper(Dumper):
             argv = [*_DUMP, "--master-data=2"] if binlog else _DUMP
             argv = [*argv, f"--ignore-table={database}.{MARKS}", database, *(tables or ())]
             view.do("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            view.do(f"SET SESSION lock_wait_timeout = {WAIT_SECONDS}")
             locking.do(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, wait_timeout = {LOCK_SECONDS}")
             _lock(locking)
             view.do("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             with Program(_client(argv, endpoint), job.token, job.left) as program:
                 begun = _until_begun(program.output())
                 _unlock(locking)
-                yield Snapshot(view, _whole(begun))
+                # Otherwise an ALTER would wait for this session, the dump behind it for the ALTER, and this
+                # session for the dump, until the step's time is over (seen with 10.11).
+                yield Snapshot(view, _whole(begun), view.rollback)
 
     @contextmanager
     def loading(self, endpoint: Endpoint, database: str, job: Job) -> Iterator[Loader]:

@@ -52,7 +52,8 @@ class PostgresDumper(Dumper):
             chosen = [f"--table={self.engine.quote(table)}" for table in tables or ()]
             argv = (*_DUMP, f"--snapshot={name}", f"--exclude-table=*.{MARKS}", *chosen)
             with Program(_client(argv, endpoint, database, job), job.token, job.left) as program:
-                yield Snapshot(view, _headed(program.output()))
+                # The snapshot lives as long as its session; pg_dump has locked all tables by itself.
+                yield Snapshot(view, _headed(program.output()), lambda: None)
 
     @contextmanager
     def loading(self, endpoint: Endpoint, database: str, job: Job) -> Iterator[Loader]:
