@@ -238,6 +238,15 @@ class _Part:
         return (Item(self.name, "", "up"),)
 
 
+def test_databases_are_part_of_the_hosts_only_when_they_are_asked_for() -> None:
+    plain, more = (lab.components(databases=wanted)[0] for wanted in (False, True))
+    assert isinstance(plain, Hosts)
+    assert isinstance(more, Hosts)
+    assert (plain.databases, more.databases) == (False, True)
+    assert "databases" in lab.NAMES
+    assert [host.name for host in roster(2, databases=True)] == ["lb1", "web1", "db1"]
+
+
 def test_parts_start_in_order_and_stop_in_reverse_even_when_one_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
