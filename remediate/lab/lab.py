@@ -12,6 +12,7 @@ from remediate.lab.hosts import Hosts
 from remediate.lab.interface import HOME, Component, Item, Progress
 from remediate.lab.jmeter import JMeter
 from remediate.lab.locks import locked
+from remediate.lab.mongodb import MongoDB
 from remediate.lab.monitoring import Monitoring
 from remediate.lab.people import People
 from remediate.lab.roster import DEFAULT, ROUTERS
@@ -22,7 +23,11 @@ LOCK = HOME / "lab.lock"
 #: What makes the hosts of the lab more than usual: a database host, and the payment module over it.
 DATABASES = "databases"
 #: Parts that only start when they are asked for by name, because they cost seconds or many megabytes.
-EXTRAS: Mapping[str, Callable[[], Component]] = {"monitoring": Monitoring, "jmeter": JMeter}
+EXTRAS: Mapping[str, Callable[[], Component]] = {
+    "monitoring": Monitoring,
+    "jmeter": JMeter,
+    "mongodb": MongoDB,
+}
 #: All names that `up` takes as extras.
 NAMES = (DATABASES, *EXTRAS)
 
