@@ -1,4 +1,4 @@
-"""The shipped engine over small plans exhaustively, and over larger ones by seeds; the checker judges each run.
+"""The shipped engine over small plans exhaustively and larger ones by seeds; the checker judges each run.
 
 By default a part of them, for the time; ``REMEDIATE_THOROUGH=1`` takes them all.
 """
