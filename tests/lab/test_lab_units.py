@@ -262,3 +262,28 @@ def test_parts_start_in_order_and_stop_in_reverse_even_when_one_fails(
         lab.down()
     assert asked == ["one up", "two up", "one reset", "two reset", "two down", "one down"]
     assert [item.name for item in lab.status()] == ["one", "two"]
+
+
+def test_extra_parts_start_when_asked_for_and_stop_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(lab, "components", lambda *_total: (_Part("one", asked),))
+    monkeypatch.setattr(lab, "EXTRAS", {"more": lambda: _Part("more", asked)})
+    monkeypatch.setattr(lab, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    lab.up(quiet)
+    lab.up(quiet, extras=["more"])
+    lab.down()
+    assert asked == ["one up", "one up", "more up", "more down", "one down"]
+    assert [item.name for item in lab.status()] == ["one", "more"]
+
+
+def test_the_doctor_looks_at_what_an_extra_part_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", ())
+    assert doctor.checks() == ()
+    monkeypatch.setattr(doctor, "missing", lambda names: names)
+    (found,) = doctor.checks(["monitoring"])
+    assert not found.ok
+    assert "prometheus-alertmanager" in found.problem
+    assert found.remedy == "remediate lab up --with monitoring"

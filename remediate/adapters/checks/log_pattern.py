@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +17,11 @@ from remediate.adapters.hosts.client import connect, job_name
 from remediate.adapters.hosts.keys import service_key
 from remediate.adapters.hosts.step import HostStep, look, must
 from remediate.adapters.hosts.text import clip
-from remediate.adapters.hosts.values import JobState
+from remediate.adapters.hosts.values import JobState, JobStatus
 from remediate.errors import StepFailed
 from remediate.model.base import Duration, State, duration_text
 from remediate.model.inputs import AbsolutePath, UnitName
-from remediate.model.step import Context, Estimate, Probe, Result, Role, StepClass, Verdict
+from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, StepClass, Verdict
 from remediate.model.target import Target
 
 _PROGRAM = Path(__file__).with_name("log_lines.py")
@@ -36,14 +37,18 @@ class LogMark(HostStep):
 
     kind: ClassVar[str] = "log-mark"
     step_class: ClassVar[StepClass] = StepClass.STATE_BASED
-    role: ClassVar[Role] = Role.CHECK
     default_estimate: ClassVar[Estimate] = Estimate(apply=2, verify=0, undo=0)
 
     files: tuple[AbsolutePath, ...] = ()
     name: str = Field(default="begin", pattern=r"^[a-z][a-z0-9-]{0,30}$")
 
-    def __init__(self, files: tuple[str, ...] | list[str] = (), **fields: Any) -> None:
-        super().__init__(**{"files": files, **fields})
+    def __init__(self, files: Sequence[str] = (), **fields: Any) -> None:
+        super().__init__(**{"files": tuple(files), **fields})
+
+    @property
+    def undoable(self) -> bool:
+        """There is nothing to take back."""
+        return True
 
     def title(self) -> str:
         """One line."""
@@ -64,11 +69,20 @@ class LogMark(HostStep):
 
     def probe(self, context: Context) -> Probe:
         """Whether all marks are there."""
+        lost = self._unmarked(context)
+        return Probe(verdict=Verdict.NOT_APPLIED if lost else Verdict.APPLIED, evidence=_marked(lost))
+
+    def confirm(self, context: Context) -> tuple[CheckResult, ...]:
+        """Likewise."""
+        lost = self._unmarked(context)
+        return (
+            CheckResult(title=f"mark {self.name!r}", ok=not lost, expected=_marked([]), actual=_marked(lost)),
+        )
+
+    def _unmarked(self, context: Context) -> list[str]:
         client = connect(context)
-        names = [_mark_name(context, self.name, path) for path in ("", *self.files)]
-        done = all(client.job_status(name).state is JobState.ENDED for name in names)
-        verdict = Verdict.APPLIED if done else Verdict.NOT_APPLIED
-        return Probe(verdict=verdict, evidence="all logs are marked" if done else "not all logs are marked")
+        marks = {path: client.job_status(_mark_name(context, self.name, path)) for path in ("", *self.files)}
+        return [path or "the journal" for path, status in marks.items() if not _made(status)]
 
 
 class LogPattern(Question):
@@ -158,6 +172,14 @@ class LogPattern(Question):
         if "error" in mark:
             raise StepFailed(f"{self.path or 'the journal'} could not be marked: {mark['error']}")
         return dict(mark)
+
+
+def _marked(lost: Sequence[str]) -> str:
+    return f"not marked: {', '.join(lost)}" if lost else "all logs are marked"
+
+
+def _made(status: JobStatus) -> bool:
+    return status.state is JobState.ENDED and status.outcome is not None and status.outcome.ok
 
 
 def _argv(context: Context, asked: dict[str, Any]) -> list[str]:
