@@ -65,7 +65,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 
 def test_from_the_run_to_the_end_of_its_time(
-    world: World, project: ProjectWorld, capsys: pytest.CaptureFixture[str]
+    world: World, project: ProjectWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = listed(capsys)
     assert one["run_status"] == "verified new"
@@ -81,6 +81,17 @@ def test_from_the_run_to_the_end_of_its_time(
     with world.server.open("elsewhere") as session:
         assert session.rows("SELECT COUNT(*) FROM account") == [(ACCOUNTS,)]
     assert run(["backups", "verify", "nothing"]) == Exit.USAGE
+    with monkeypatch.context() as patch:
+        patch.setattr(proof, "compare", broken)
+        assert run(["backups", "restore", key, "--into", "broken"]) == Exit.INTERNAL
+    with pytest.raises(StepFailed):
+        world.server.open("broken").close()
+    (file,) = project.root.glob(".remediate/runs/*/work/*/*/host-here/dump.*")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    assert run(["backups", "verify", key]) == Exit.NEEDS_HUMAN
+    assert str(file) in capsys.readouterr().out
+    file.write_bytes(whole)
     assert run(["backups", "prune", "--yes"]) == 0
     assert len(listed(capsys)) == 1, "its time is not over"
     project.ahead = 3 * 86400.0
@@ -90,26 +101,6 @@ def test_from_the_run_to_the_end_of_its_time(
     assert listed(capsys) == []
 
 
-def test_one_that_was_damaged_needs_a_human(
-    project: ProjectWorld, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (one,) = listed(capsys)
-    (file,) = project.root.glob(".remediate/runs/*/work/*/*/host-here/dump.*")
-    file.write_bytes(file.read_bytes()[:-1])
-    assert run(["backups", "verify", str(one["id"])]) == Exit.NEEDS_HUMAN
-    assert str(file) in capsys.readouterr().out
-    (file.parent / "manifest.json").write_text("{}")
-    assert "changed after it was made" in str(listed(capsys)[0]["problem"])
-
-
-def test_a_restore_that_fails_leaves_nothing(
-    world: World, project: ProjectWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise StepFailed("it differs")
-
-    monkeypatch.setattr(proof, "compare", broken)
-    with use_case.chosen(project.project, "") as one, pytest.raises(StepFailed, match="it differs"):
-        use_case.restore(one, "elsewhere")
-    with pytest.raises(StepFailed):
-        world.server.open("elsewhere").close()
+def broken(*_: object) -> None:
+    """Instead of the comparison."""
+    raise StepFailed("it differs")
