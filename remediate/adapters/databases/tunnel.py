@@ -60,12 +60,14 @@ class Tunnel:
             return
         self.refused = ""
         back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-        back.start()
-        _copy(near, far)
-        back.join()
-        for end in (near, far):
-            with suppress(OSError, EOFError):
-                end.close()
+        try:
+            back.start()
+            _copy(near, far)
+            back.join()
+        finally:
+            for end in (near, far):
+                with suppress(OSError, EOFError):
+                    end.close()
 
     def close(self) -> None:
         """No more connections; those that are open end."""

@@ -72,7 +72,7 @@ def project(server: DatabaseServer, tmp_path: Path) -> Iterator[Payments]:
     layout = Layout(tmp_path / "lab", "rmdb", "10.213.99")
     fill = f"INSERT INTO transfers VALUES {ROWS}"  # noqa: S608 - ours
     with server.database(TRANSFERS, fill) as name:
-        made = Payments(Hosts(layout, 1), tmp_path / "project", temporary())
+        made = Payments(Hosts(layout), tmp_path / "project", temporary())
         made.server, made.database = server, name
         made.root.mkdir()
         (made.lab.layout.home / "people").mkdir(parents=True)
