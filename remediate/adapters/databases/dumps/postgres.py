@@ -16,8 +16,8 @@ from remediate.adapters.databases.engine import MARKS, Session
 from remediate.adapters.databases.postgres import Postgres
 from remediate.errors import StepFailed
 
-_DUMP = "pg_dump --format=custom --compress=0 --no-password --lock-wait-timeout=30s".split()
-_LOAD = "pg_restore --exit-on-error --no-password".split()
+_DUMP = "--format=custom --compress=0 --no-password --lock-wait-timeout=30s".split()
+_LOAD = "--exit-on-error --no-password".split()
 _PROGRAMS = Path("/usr/lib/postgresql")
 _MAGIC = b"PGDMP"
 _SETTINGS = {
@@ -50,7 +50,7 @@ class PostgresDumper(Dumper):
             view.do("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ((name,),) = view.rows("SELECT pg_export_snapshot()")
             chosen = [f"--table={self.engine.quote(table)}" for table in tables or ()]
-            argv = (*_DUMP, f"--snapshot={name}", f"--exclude-table=*.{MARKS}", *chosen)
+            argv = (_program("pg_dump"), *_DUMP, f"--snapshot={name}", f"--exclude-table=*.{MARKS}", *chosen)
             with Program(_client(argv, endpoint, database, job), job.token, job.left) as program:
                 # The snapshot lives as long as its session; pg_dump has locked all tables by itself.
                 yield Snapshot(view, _headed(program.output()), lambda: None)
@@ -58,7 +58,7 @@ class PostgresDumper(Dumper):
     @contextmanager
     def loading(self, endpoint: Endpoint, database: str, job: Job) -> Iterator[Loader]:
         """See `Dumper`."""
-        argv = (*_LOAD, "--no-owner", "--no-privileges", f"--dbname={database}")
+        argv = (_program("pg_restore"), *_LOAD, "--no-owner", "--no-privileges", f"--dbname={database}")
         with Program(_client(argv, endpoint, database, job), job.token, job.left) as program:
             yield program
 
@@ -76,7 +76,7 @@ class PostgresDumper(Dumper):
         with tempfile.NamedTemporaryFile("w", prefix="remediate-", suffix=".list") as file:
             file.write("".join(f"{line}\n" for line in chosen))
             file.flush()
-            argv = (*_LOAD, "--single-transaction", "--clean", "--if-exists")
+            argv = (_program("pg_restore"), *_LOAD, "--single-transaction", "--clean", "--if-exists")
             argv = (*argv, f"--use-list={file.name}", f"--dbname={database}")
             with Program(_client(argv, endpoint, database, job), job.token, job.left) as program:
                 pour(program.write)
@@ -120,7 +120,7 @@ class PostgresDumper(Dumper):
     def versions(self, session: Session) -> dict[str, str]:
         """See `Dumper`."""
         ((server,),) = session.rows("SHOW server_version")
-        return {"server": str(server), "pg_dump": version("pg_dump")}
+        return {"server": str(server), "pg_dump": version(_program("pg_dump"))}
 
     @property
     def recipe(self) -> Recipe:
@@ -219,7 +219,7 @@ def _headed(output: Iterator[bytes]) -> Iterator[bytes]:
 def _listing(pour: Callable[[Callable[[bytes], object]], None], job: Job) -> str:
     """The dump's table of contents. It stands at the beginning, so the rest is never read."""
     with tempfile.NamedTemporaryFile(prefix="remediate-", suffix=".list") as file:
-        command = Command(("pg_restore", "--list", f"--file={file.name}"))
+        command = Command((_program("pg_restore"), "--list", f"--file={file.name}"))
         with Program(command, job.token, job.left) as program:
             with suppress(Satisfied):
                 pour(program.write)
@@ -228,7 +228,7 @@ def _listing(pour: Callable[[Callable[[bytes], object]], None], job: Job) -> str
 
 
 def _program(name: str) -> str:
-    """A server's program: Debian keeps them apart by version, and off the path."""
+    """The newest of its name, which talks to older servers too: Debian keeps them apart, off the path."""
     found = sorted(_PROGRAMS.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(found[-1]) if found else name
 
