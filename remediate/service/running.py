@@ -60,7 +60,11 @@ def execute(project: Project, file: Path, screen: Screen) -> Exit:
     run = project.journal.run_of_plan(plan.digest)
     if run is not None:
         return resume(project, run, screen)
-    found = preflight.check(project, plan, file)
+    with ThreadPoolExecutor(1) as beside:
+        # While Ansible reads the inventory, there is time to load the step types. What is wrong with one of
+        # them is told when they are needed.
+        beside.submit(load_extensions)
+        found = preflight.check(project, plan, file)
     run = f"r-{plan.digest[:8]}"
     lease = _take(project, run, plan.by_name)
     try:
