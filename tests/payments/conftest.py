@@ -120,8 +120,8 @@ def installed(disk: Path) -> dict[str, str]:
 def forget_snapshots() -> None:
     """Delete all snapshots, at once and past vCenter.
 
-    They stay for as long as a rollback may be asked for, and runs of one plan in two projects have one id: the
-    second would adopt the snapshot of the first.
+    They stay for as long as a rollback may be asked for, and runs of one plan in two projects have one id:
+    the second would adopt the snapshot of the first.
     """
     vcenter = VCenter(LAYOUT)
     vcenter.down()
