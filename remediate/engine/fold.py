@@ -32,6 +32,7 @@ from remediate.model.event import (
     Verified,
 )
 from remediate.model.plan import Plan
+from remediate.model.results import UNDO_SECONDS
 from remediate.model.step import CheckResult, Status, Verdict
 
 _PHASES = {Status.OK: Phase.OK, Status.FAILED: Phase.FAILED, Status.IN_DOUBT: Phase.DOUBT}
@@ -132,6 +133,9 @@ def _(body: Outcome, state: RunState, at: float) -> None:
         cell.phase, cell.doubt_since, state.wave_done_at = phase, at, at
         cell.data.update(body.result.data)
         index = state.plan.step_index[body.step]
+        if isinstance(seconds := body.result.data.get(UNDO_SECONDS), int | float):
+            at_most = max(seconds, state.measured.get((target.wave, index), 0.0))
+            state.measured[target.wave, index] = at_most
         step = state.plan.steps[index]
         if phase is Phase.DOUBT:
             state.doubtful.add((index, body.target))

@@ -115,4 +115,5 @@ def undo_seconds(state: RunState, index: int) -> float:
     pairs = set(state.begun) if state.plan.rollback is Scope.RUN else set[tuple[int, int]]()
     pairs |= {p for p in state.begun if p[0] == state.wave}
     pairs.add((state.wave, index))
-    return sum(state.plan.steps[i].estimate.undo for _, i in pairs)
+    estimates = ((pair, state.plan.steps[pair[1]].estimate.undo) for pair in pairs)
+    return sum(state.measured.get(pair, estimate) for pair, estimate in estimates)

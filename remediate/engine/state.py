@@ -92,6 +92,8 @@ class RunState:
     wave_done_at: float = 0.0
     begun: set[tuple[int, int]] = field(default_factory=set)
     """(wave, step) pairs with an effect: what an undo of everything would have to walk back."""
+    measured: dict[tuple[int, int], float] = field(default_factory=dict)
+    """Seconds that the undo of a (wave, step) takes, where a backup measured it by restoring itself."""
     doubtful: set[tuple[int, str]] = field(default_factory=set)
     """Cells that were ever in doubt; only these are looked through for patience that ran out."""
     failed: dict[str, str] = field(default_factory=dict)

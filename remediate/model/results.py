@@ -8,6 +8,10 @@ from pydantic import Field, JsonValue
 
 from remediate.model.base import Duration, Frozen
 
+#: In a backup's ``Result.data``: the seconds that its restore took when it was proved. The point of no return
+#: counts with these instead of the estimate.
+UNDO_SECONDS = "undo_seconds"
+
 
 class Verdict(StrEnum):
     """What a probe found out about an attempt whose outcome nobody saw."""

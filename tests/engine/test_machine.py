@@ -9,6 +9,7 @@ import pytest
 from remediate.errors import Exit
 from remediate.model.change import Window
 from remediate.model.event import Decided, Final, Intent, RollbackStarted, Verb
+from remediate.model.results import UNDO_SECONDS
 from remediate.model.runbook import Scope
 from remediate.model.step import Estimate, Role, StepClass, Verdict
 from tests.engine.sim import START, Crash, Sim, make_plan
@@ -244,6 +245,22 @@ def test_point_of_no_return() -> None:
         assert sim.process() is code, seconds
     stops = [e.body for e in sim.journal.events if isinstance(e.body, RollbackStarted)]
     assert stops == []
+
+
+def test_a_measured_restore_counts_instead_of_its_estimate() -> None:
+    """46 s are enough by the estimates; a backup whose own restore took 30 s needs 20 s more than planned."""
+    for measured, code in ((30.0, Exit.ROLLED_BACK), (10.0, Exit.VERIFIED_NEW)):
+        window = Window(start=START, end=START + timedelta(seconds=46))
+        slow = Estimate(apply=10, verify=5, undo=10)
+        sim = Sim(make_plan(targets=1, window=window, estimate=slow))
+        plain = sim.world.apply
+
+        def prove(step, jobs, plain=plain, measured=measured):  # type: ignore[no-untyped-def]
+            data = {UNDO_SECONDS: measured} if step == "s1-backup" else {}
+            return {n: r.model_copy(update={"data": data}) for n, r in plain(step, jobs).items()}
+
+        sim.world.apply = prove  # type: ignore[method-assign]
+        assert sim.process() is code, measured
 
 
 def test_revoked_while_it_runs() -> None:

@@ -20,6 +20,7 @@ from remediate.adapters.hosts.attempts import tokens
 from remediate.adapters.hosts.step import rendered
 from remediate.errors import InDoubt, StepFailed
 from remediate.model.base import State
+from remediate.model.results import UNDO_SECONDS
 from remediate.model.step import (
     CheckResult,
     Context,
@@ -131,7 +132,7 @@ class DatabaseBackup(Step):
                 "bytes": dumped.stored.size,
                 "rows": dumped.content.rows,
                 "dump_seconds": manifest.dump_seconds,
-                "restore_seconds": manifest.restore_seconds,
+                UNDO_SECONDS: manifest.restore_seconds,
             },
         )
 
