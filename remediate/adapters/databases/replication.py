@@ -46,5 +46,8 @@ class ReplicationLag(Question):
         if not found:
             return Finding(False, "no replica")
         ok = len(found) >= self.at_least and all(r.lag is not None and r.lag <= self.at_most for r in found)
-        said = [f"{r.name}: {r.state if r.lag is None else f'{r.lag:.1f} s behind'}" for r in found]
+        said = [
+            f"{r.name}: " + (f"{r.state}, lag not known" if r.lag is None else f"{r.lag:.1f} s behind")
+            for r in found
+        ]
         return Finding(ok, "; ".join(said))

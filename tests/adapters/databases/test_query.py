@@ -1,4 +1,4 @@
-"""SqlQuery and ReplicationLag over real servers, replicas of both engines among them."""
+"""SqlQuery over real servers, and ReplicationLag where there is no replica."""
 
 from __future__ import annotations
 
