@@ -20,6 +20,8 @@ from remediate.adapters.checks.service import ServiceIs
 from remediate.adapters.checks.tcp import Tcp
 from remediate.adapters.checks.verify import Verify
 from remediate.adapters.databases.migration import SqlMigration
+from remediate.adapters.databases.mongo_query import MongoQuery
+from remediate.adapters.databases.mongo_update import MongoUpdate
 from remediate.adapters.databases.query import SqlQuery
 from remediate.adapters.databases.replication import ReplicationLag
 from remediate.adapters.databases.rows import DataFix, Sql
@@ -73,6 +75,8 @@ __all__ = [
     "LogMark",
     "LogPattern",
     "Module",
+    "MongoQuery",
+    "MongoUpdate",
     "MoveTraffic",
     "Neighbors",
     "Package",

@@ -170,7 +170,7 @@ class MongoUpdate(Step):
         """Wait until a write that an earlier attempt has sent, and whose end nobody saw, must be over."""
         with self._session(context) as session:
             mark = self._mark(session, context)
-        if mark is not None and mark.state == _BEGUN:
+        if mark is not None:
             time.sleep(mongo.WRITE_SECONDS)
         return True
 

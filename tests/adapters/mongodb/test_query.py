@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
 from pydantic import JsonValue, ValidationError
 
 from remediate.adapters.databases.mongo_query import MongoQuery
 from remediate.errors import StepFailed
+from remediate.lab import ca
+from remediate.model.step import CheckResult
+from tests.adapters.mongodb.way import way_to
 from tests.adapters.mongodb.world import World
 
 pytestmark = pytest.mark.lab
@@ -38,6 +44,30 @@ def test_query(
 def test_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         MongoQuery(database="a", collection="b", **fields)
+
+
+def test_elsewhere_only_over_tls_to_a_server_that_proves_who_it_is(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediate.adapters.databases.mongo._CONNECT_SECONDS", 1.0)
+    authority = ca.ensure(tmp_path / "ca")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pem = tmp_path / "server.pem"
+    pem.write_text("".join(ca.issue(tmp_path / "ca", "db1", "127.0.0.2")))
+    server.load_cert_chain(pem)
+    check = MongoQuery(database=world.database, collection="payment", expect=5)
+
+    def ask(host: str, port: int, **more: JsonValue) -> CheckResult:
+        return check.run(world.context(target=world.target(mongodb_host=host, mongodb_port=port, **more)))
+
+    with way_to(world.port, "127.0.0.2", tls=server) as port:
+        assert ask("127.0.0.2", port, mongodb_ca_file=str(authority)).ok
+        assert "certificate verify failed" in ask("127.0.0.2", port).actual, "an authority nobody named"
+    with way_to(world.port, "127.0.0.3", tls=server) as port:
+        found = ask("127.0.0.3", port, mongodb_ca_file=str(authority))
+        assert "certificate is not valid for '127.0.0.3'" in found.actual, "another's certificate"
+    with way_to(world.port, "127.0.0.2") as port:
+        assert not ask("127.0.0.2", port, mongodb_ca_file=str(authority)).ok, "no TLS at all"
 
 
 @pytest.mark.parametrize(
