@@ -3,7 +3,9 @@
 from remediate.adapters.ansible.module import Module
 from remediate.adapters.ansible.playbook import Playbook
 from remediate.adapters.ansible.step import Watch
+from remediate.adapters.backups.command import CommandBackup
 from remediate.adapters.backups.database import DatabaseBackup
+from remediate.adapters.backups.files import FileBackup
 from remediate.adapters.checks.certificate import CertificateIs
 from remediate.adapters.checks.command import Command
 from remediate.adapters.checks.files import FileIs
@@ -55,6 +57,7 @@ __all__ = [
     "CertificateIs",
     "Check",
     "Command",
+    "CommandBackup",
     "ConfigLines",
     "DataFix",
     "DatabaseBackup",
@@ -63,6 +66,7 @@ __all__ = [
     "DeviceConfig",
     "Estimate",
     "File",
+    "FileBackup",
     "FileIs",
     "HostBackup",
     "Http",

@@ -150,6 +150,11 @@ class Step(Frozen, ABC):
         """Whether this step's own `undo` puts the old state back without any backup."""
         return False
 
+    @property
+    def restores(self) -> bool:
+        """Whether a backup's `undo` puts back what it kept; one that only keeps it reverses nothing."""
+        return True
+
     def artefacts(self, project: Path) -> tuple[Path, ...]:  # noqa: ARG002
         """Project-relative files that will be executed or copied; the plan holds their digests."""
         return ()

@@ -105,7 +105,8 @@ def _narrow(step: Step, targets: Sequence[str], select: Callable[[str], Iterable
 
 
 def _reversible(number: int, step: Step, protection: Sequence[Step]) -> None:
-    if step.role is not Role.CHANGE or protection or step.undoable or step.irreversible:
+    restored = any(backup.restores for backup in protection)
+    if step.role is not Role.CHANGE or restored or step.undoable or step.irreversible:
         return
     raise InputError(
         f"step {number} ({step.title()}): nothing would undo it",

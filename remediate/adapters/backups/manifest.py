@@ -61,6 +61,8 @@ class Manifest(Frozen):
     level: Level
     versions: dict[str, str]
     stored: Stored
+    beside: tuple[Stored, ...] = ()
+    """Further files of this backup, without which it can't be put back."""
     dump_seconds: float
     restore_seconds: float | None = None
     data: dict[str, JsonValue] = {}
@@ -121,7 +123,8 @@ def noted(context: Context) -> Manifest:
     """
     vault = vault_of(context)
     manifest = read(vault, str(context.data.get("manifest", "")) or vault.digest())
-    check(vault.folder, manifest.stored)
+    for stored in (manifest.stored, *manifest.beside):
+        check(vault.folder, stored)
     return manifest
 
 

@@ -1,0 +1,1 @@
+"""What runs on targets; it is sent as it is, and imports nothing of ours."""
