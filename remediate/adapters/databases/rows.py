@@ -170,7 +170,7 @@ class DataFix(DatabaseStep):
             with uncommitted():
                 session.begin()
                 context.clients.fence()
-                count, strange = self._table(session).restore(kept)
+                count, strange = self._table(session).restore(kept, overwrite=context.overwrite)
                 if not strange:
                     marks.remove(_PART)
                 context.clients.fence()
@@ -179,7 +179,8 @@ class DataFix(DatabaseStep):
                 raise StepFailed(
                     f"{count} rows of {self.table} are as before; {len(strange)} were changed by others "
                     f"since, and left: {clip('; '.join(strange))}",
-                    f"decide about these by hand; what they held is in {context.workspace}",
+                    f"decide about these by hand (what they held is in {context.workspace}), or sign that "
+                    "what others wrote may be lost: `remediate decide RUN STEP TARGET overwrite --key KEY`",
                 )
             marks.tidy()
         return Result(changed=bool(count), summary=f"{count} rows of {self.table} are as before")

@@ -101,8 +101,8 @@ class Table:
             where, own = self._match(batch)
             self._all(self._session.do(f"DELETE FROM {self._quoted} WHERE {where}", own), batch)  # noqa: S608
 
-    def restore(self, kept: Kept) -> tuple[int, list[str]]:
-        """Put back the rows that are as they were left.
+    def restore(self, kept: Kept, *, overwrite: bool = False) -> tuple[int, list[str]]:
+        """Put back the rows that are as they were left; with ``overwrite`` also those that others changed.
 
         Returns:
             How many were put back, and for each that someone else has changed since what it holds now.
@@ -113,11 +113,14 @@ class Table:
         now = self.at(kept.columns, [row.key for row in kept.rows])
         ours = [row for row in kept.rows if now.get(row.key) == row.new and row.new != row.old]
         strange = [row for row in kept.rows if now.get(row.key) not in (row.new, row.old)]
-        gone = [row for row in ours if row.new is None]
-        self._insert(kept.columns, [row.old for row in gone])
+        if overwrite:
+            # A row that we changed and others deleted can't be made again: not all of it was kept.
+            ours += [row for row in strange if row.new is None or row.key in now]
+            strange = [row for row in strange if row.new is not None and row.key not in now]
+        self._insert(kept.columns, [row.old for row in ours if row.key not in now])
         groups: dict[Values, list[Values]] = {}
         for row in ours:
-            if row.new is not None:
+            if row.key in now:
                 groups.setdefault(row.old, []).append(row.key)
         for old, keys in groups.items():
             self.update(keys, ", ".join(self._assign(c) for c in kept.columns), old)

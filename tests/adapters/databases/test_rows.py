@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -121,6 +122,30 @@ def test_a_key_that_was_taken_since_stays(world: World) -> None:
     with pytest.raises(StepFailed, match="2 rows of payment are as before; 1 were changed by others"):
         step.undo(world.undo())
     assert world.rows("SELECT state FROM payment WHERE id = 2") == [("new",)]
+
+
+def test_a_signed_word_puts_back_what_others_wrote_over(world: World) -> None:
+    step = fix(world, set={"state": "right"})
+    step.apply(world.context())
+    world.sql("UPDATE payment SET state = 'mine' WHERE id = 2", "DELETE FROM payment WHERE id = 3")
+    signed = replace(world.undo(), overwrite=True)
+    with pytest.raises(StepFailed, match="2 rows of payment are as before; 1 were changed by others") as said:
+        step.undo(signed)
+    assert "id='3' is gone" in said.value.problem, "only its state was kept, so it can't be made again"
+    assert world.rows("SELECT id, state FROM payment WHERE id < 4 ORDER BY id") == [
+        (1, "wrong"),
+        (2, "wrong"),
+    ]
+
+
+def test_a_signed_word_puts_deleted_rows_over_new_ones(world: World) -> None:
+    before = world.rows("SELECT * FROM payment ORDER BY id")
+    step = fix(world, set={}, delete=True)
+    step.apply(world.context())
+    world.sql("INSERT INTO payment (id, state) VALUES (2, 'new')")
+    assert step.undo(replace(world.undo(), overwrite=True)).changed
+    assert world.rows("SELECT * FROM payment ORDER BY id") == before
+    assert world.tables() == {"payment"}
 
 
 def test_kept_rows_that_were_touched_are_not_used(world: World) -> None:
