@@ -16,9 +16,8 @@ from remediate.adapters.backups import tree
 from remediate.adapters.backups.manifest import Manifest, noted, seal, sealed, vault_of, whole
 from remediate.adapters.backups.settings import BackupSettings
 from remediate.adapters.backups.store import Stored, pour, store
-from remediate.adapters.backups.stream import only_read, program, silenced
+from remediate.adapters.backups.stream import only_read, program, silenced, way_to
 from remediate.adapters.backups.tarball import Walker, matching
-from remediate.adapters.hosts.access import access
 from remediate.adapters.hosts.step import HostStep
 from remediate.errors import StepFailed
 from remediate.model.base import State
@@ -85,7 +84,7 @@ class FileBackup(HostStep):
     @contextmanager
     def _listing(self, context: Context) -> Iterator[Iterator[bytes]]:
         """What the host lists now, in pieces."""
-        words = tree.command(access(context.target).python, "list", *self.paths, "--", *self.exclude)
+        words = tree.command(way_to(context).python, "list", *self.paths, "--", *self.exclude)
         with program(context, words) as listing:
             yield listing.output()
 
@@ -234,7 +233,7 @@ class FileBackup(HostStep):
             elif other is not None and other["kind"] == "dir":
                 items.append("x" + other["path"])
         if items:
-            words = tree.command(access(context.target).python, "clear")
+            words = tree.command(way_to(context).python, "clear")
             with program(context, words, changes=True) as clearing:
                 clearing.write(b"".join(os.fsencode(item) + b"\0" for item in items))
                 clearing.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import signal
 import socket
@@ -20,7 +21,7 @@ from remediate.adapters.hosts.attempts import quiet, tokens
 from remediate.adapters.hosts.client import connect
 from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.text import clip
-from remediate.errors import InDoubt, InputError, StepFailed
+from remediate.errors import InDoubt, InputError, RemediateError, StepFailed
 from remediate.model.step import Clients, Context
 
 _CHUNK = 1 << 20
@@ -28,6 +29,9 @@ _LONGEST_COMPLAINT = 16 << 10
 #: Seconds between asking a program that is late to end and forcing it, and beyond which nobody waits for it.
 _GRACE = 10
 _SLACK = 60.0
+#: Seconds in which a connection that was lost has noticed it.
+_NOTICED = 2.0
+_GLANCE = 0.2
 #: timeout(1): it had to end its command; and the same by SIGKILL.
 _LATE = (124, 128 + signal.SIGKILL)
 #: No end was told: the connection was lost, or a signal ended the program.
@@ -112,6 +116,13 @@ class HostProgram:
             raise StepFailed(f"{self.name} {how}: {clip(said) or 'it said nothing'}")
         return said
 
+    def close(self) -> None:
+        """Nobody reads from it any more. Only then its handles may go: the next program gets their numbers."""
+        self._line.cut()
+        self._listener.join()
+        if self._drain is not None:
+            self._drain.join()
+
     def _listen(self) -> None:
         with suppress(OSError, ValueError):
             while data := self._line.ends.recv_stderr(_CHUNK):
@@ -128,6 +139,18 @@ class HostProgram:
             self._line.ends.shutdown_write()
 
 
+def way_to(context: Context) -> Access:
+    """How the context's host is reached.
+
+    Raises:
+        Unreachable: its variables ask for what is not supported; nothing was done.
+    """
+    try:
+        return access(context.target)
+    except InputError as error:
+        raise Unreachable(error.problem, error.advice) from None
+
+
 @contextmanager
 def program(context: Context, argv: Sequence[str], *, changes: bool = False) -> Iterator[HostProgram]:
     """Start it on the context's host, as the inventory's user. Nothing of it is left after the block.
@@ -139,10 +162,7 @@ def program(context: Context, argv: Sequence[str], *, changes: bool = False) -> 
         Unreachable: it was not started.
         StepFailed: it can't be started.
     """
-    try:
-        way = access(context.target)
-    except InputError as error:
-        raise Unreachable(error.problem, error.advice) from None
+    way = way_to(context)
     limit = max(1, int(context.timeout))
     marks = ("env", f"{TOKEN}={context.token}", "LC_ALL=C")
     words = [*way.command[:-1], *marks, "timeout", f"--kill-after={_GRACE}", str(limit), *argv]
@@ -152,14 +172,16 @@ def program(context: Context, argv: Sequence[str], *, changes: bool = False) -> 
         watch = threading.Timer(limit + _SLACK, line.cut)
         watch.daemon = True
         watch.start()
+        running = HostProgram(line, f"{way.name}: {argv[0]}")
         try:
-            yield HostProgram(line, f"{way.name}: {argv[0]}")
+            yield running
         except BaseException:
-            with suppress(StepFailed, InDoubt):
+            with suppress(RemediateError):
                 connect(context).kill(str(context.token))
             raise
         finally:
             watch.cancel()
+            running.close()
 
 
 def silenced(context: Context) -> bool:
@@ -185,6 +207,7 @@ class _Child:
     """A child process with a channel's manners."""
 
     def __init__(self, words: Sequence[str]) -> None:
+        self._over = threading.Event()
         self.process = subprocess.Popen(
             list(words),
             stdin=subprocess.PIPE,
@@ -195,10 +218,18 @@ class _Child:
         )
 
     def recv(self, nbytes: int, /) -> bytes:
-        return os.read(_open(self.process.stdout).fileno(), nbytes)
+        return self._read(_open(self.process.stdout), nbytes)
 
     def recv_stderr(self, nbytes: int, /) -> bytes:
-        return os.read(_open(self.process.stderr).fileno(), nbytes)
+        return self._read(_open(self.process.stderr), nbytes)
+
+    def _read(self, stream: IO[bytes], nbytes: int) -> bytes:
+        # A daemon that it left behind may hold the pipe open for ever: so each wait is a short one.
+        while not self._over.is_set():
+            ready, _, _ = select.select([stream], [], [], _GLANCE)
+            if ready:
+                return os.read(stream.fileno(), nbytes)
+        return b""
 
     def sendall(self, s: bytes, /) -> None:
         view = memoryview(s)
@@ -211,7 +242,8 @@ class _Child:
     def recv_exit_status(self) -> int:
         return self.process.wait()
 
-    def kill(self) -> None:
+    def cut(self) -> None:
+        self._over.set()
         with suppress(OSError):
             self.process.kill()
 
@@ -223,16 +255,12 @@ def _child(way: Access, words: Sequence[str]) -> Iterator[_Line]:
     except OSError as error:
         raise Unreachable(f"{way.name}: can't run {words[0]}: {error.strerror}") from None
     try:
-        yield _Line(child, lambda: True, child.kill)
+        yield _Line(child, lambda: True, child.cut)
     finally:
-        # Another thread may be reading; the end of the program wakes it up, and only then its handle may go.
-        with suppress(OSError):
-            child.shutdown_write()
-        if child.process.poll() is None:
-            child.kill()
         child.process.wait()
-        for stream in (child.process.stdout, child.process.stderr):
-            _open(stream).close()
+        for stream in (child.process.stdin, child.process.stdout, child.process.stderr):
+            with suppress(OSError):
+                _open(stream).close()
 
 
 @contextmanager
@@ -252,7 +280,13 @@ def _channel(way: Access, words: Sequence[str], clients: Clients) -> Iterator[_L
             channel.exec_command(shlex.join(words))
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise Unreachable(f"{way.name}: can't start {words[0]}: {error}; nothing was done") from None
-        yield _Line(channel, transport.is_active, connection.close)
+
+        def stands() -> bool:
+            # A channel of a lost connection ends a moment before the connection calls itself lost.
+            transport.join(_NOTICED)
+            return bool(transport.is_active())
+
+        yield _Line(channel, stands, connection.close)
     finally:
         connection.close()
 
