@@ -117,7 +117,7 @@ class HostProgram:
         return said
 
     def close(self) -> None:
-        """Nobody reads from it any more. Only then its handles may go: the next program gets their numbers."""
+        """Nobody reads from it any more. Only then may its handles go: the next one gets their numbers."""
         self._line.cut()
         self._listener.join()
         if self._drain is not None:

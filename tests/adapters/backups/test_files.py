@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import struct
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,15 +25,18 @@ from remediate.adapters.backups.store import Stored
 from remediate.adapters.backups.tarball import Walker
 from remediate.adapters.clients import ClientPool
 from remediate.adapters.hosts.command import RunCommand
-from remediate.errors import InputError, StepFailed
+from remediate.cli.main import run
+from remediate.errors import Exit, InDoubt, InputError, StepFailed
 from remediate.lab.hosts import Hosts
 from remediate.lab.layout import Layout
 from remediate.lab.locks import locked
 from remediate.model.context import Context
 from remediate.model.step import Step, Verdict
 from remediate.planning.expand import expand
+from remediate.service import backups as use_case
 from tests.adapters.hosts.conftest import local_pool
 from tests.adapters.hosts.world import HOSTILE, World, here, lab_host
+from tests.service.world import World as ProjectWorld
 
 __all__ = ["local_pool"]
 
@@ -59,6 +64,7 @@ def tree(tmp_path: Path) -> Path:
     (root / "sub" / "deep").mkdir(parents=True)
     (root / "sub" / "deep" / "big").write_bytes(os.urandom(3 << 20))
     (root / "plain").write_text("kept\n")
+    (root / "note").write_text("kept too\n")
     (root / "plain").chmod(0o4751)
     os.utime(root / "plain", ns=(1, 123456789))
     (root / "empty").touch()
@@ -260,6 +266,83 @@ def test_a_command_that_takes_too_long_is_ended(here_: World) -> None:
     assert not here_.client().alive(str(here_.context().token))
 
 
+def test_what_a_dead_process_left_is_ended(here_: World) -> None:
+    environment = {**os.environ, "REMEDIATE_TOKEN": str(here_.context().token)}
+    with subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True) as left:
+        assert CommandBackup(dump=("true",), what="it").quiesce(here_.context(attempt=2))
+        assert left.wait(5) < 0
+
+
+RUNBOOK = '''
+from remediate.authoring import Command, CommandBackup, Estimate, File, FileBackup, Risk, Runbook
+
+QUICK = Estimate(apply=1, verify=1, undo=1)
+
+
+class Write(Runbook):
+    """Write one file of a tree."""
+
+    class Inputs(Runbook.Inputs):
+        path: str
+        fail: bool = False
+
+    risk = Risk(outage="none", data_loss="none")
+
+    def steps(self, inputs):
+        files = FileBackup(paths=["{tree}"], estimate=QUICK)
+        command = CommandBackup(dump=["echo", "{target.name}"], what="the name", estimate=QUICK)
+        checks = [Command(["false"])] if inputs.fail else []
+        yield File(
+            path="{tree}/note", content="new", estimate=QUICK, protect=[files, command], verify=checks
+        )
+'''
+
+
+@pytest.fixture
+def project(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectWorld:
+    """A project that writes into the tree."""
+    made = ProjectWorld.make(tmp_path / "project")
+    made.settings("[backups]\nkeep_days = 2\n")
+    (made.root / "runbooks" / "write.py").write_text(RUNBOOK.replace("{tree}", str(tree)))
+    monkeypatch.setenv("REMEDIATE_PROJECT", str(made.root))
+    return made
+
+
+def test_the_command_line_shows_checks_and_deletes_them(
+    project: ProjectWorld, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.done()
+    assert (tree / "note").read_text() == "new"
+    capsys.readouterr()
+    assert run(["backups", "--output", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["backups"]
+    assert {one["manifest"]["level"] for one in found} == {"B1", "B3"}
+    assert run(["backups"]) == 0
+    assert "the name" in capsys.readouterr().out
+    for one in found:
+        assert run(["backups", "verify", one["id"]]) == 0
+        assert run(["backups", "verify", one["id"], "--scratch"]) == Exit.USAGE
+    (listing,) = project.root.glob(".remediate/runs/*/work/*/*/host-here/listing*")
+    listing.unlink()
+    codes = [run(["backups", "verify", one["id"]]) for one in found]
+    assert sorted(codes) == [0, Exit.NEEDS_HUMAN]
+    project.ahead = 3 * 86400.0
+    held = project.project
+    use_case.delete(held, use_case.expired(held))
+    assert not use_case.kept(held)
+
+
+def test_a_run_that_fails_puts_the_tree_back(project: ProjectWorld, tree: Path) -> None:
+    before = (tree / "note").stat()
+    project.plan(fail=True)
+    project.approve()
+    assert project.run() is Exit.ROLLED_BACK
+    after = (tree / "note").stat()
+    assert (tree / "note").read_text() == "kept too\n"
+    assert after.st_mtime_ns == before.st_mtime_ns
+    assert any("restored " + str(tree) in str(event) for event in project.seen)
+
+
 def test_what_restores_nothing_reverses_nothing() -> None:
     kept = CommandBackup(dump=("true",), what="it")
     change = RunCommand(argv=("true",), protect=(kept,))
@@ -274,7 +357,11 @@ def test_what_restores_nothing_reverses_nothing() -> None:
 def web1() -> Iterator[Hosts]:
     """One host of a lab of these tests' own."""
     made = Hosts(LAYOUT, 2)
-    with locked(Path("/run") / f"{LAYOUT.home.name}.lock", print):
+    # The lab that tests/payments makes for a moment has the same network.
+    with (
+        locked(Path("/run/remediate-lab-pay2.lock"), print),
+        locked(Path("/run") / f"{LAYOUT.home.name}.lock", print),
+    ):
         made.down()
         try:
             made.up(print)
@@ -306,6 +393,14 @@ os.removexattr(root + "/inner", "system.posix_acl_default")
 os.setxattr(root, "user.more", b"than was kept")
 open(root + "/kept", "w").close()
 """
+_LOSE = """
+import os, signal, time
+pid = os.getppid()
+while not open(f"/proc/{pid}/comm").read().startswith("sshd"):
+    pid = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+os.kill(pid, signal.SIGKILL)
+time.sleep(60)
+"""
 
 
 @pytest.mark.lab
@@ -334,6 +429,13 @@ def test_over_ssh_with_acl_and_attributes(web1: Hosts, tmp_path: Path) -> None:
             replace_check(dump, ("false",)).apply(world.context())
         with pytest.raises(StepFailed, match="not done in time"):
             CommandBackup(dump=("sleep", "60"), what="it").apply(world.context(timeout=1.0))
+        assert not world.client().alive(str(world.context().token))
+        with pytest.raises(StepFailed, match=r"connection was lost.*nothing was changed"):
+            CommandBackup(dump=("python3", "-c", _LOSE), what="it").apply(world.context())
+        lost = dump.model_copy(update={"load": ("python3", "-c", _LOSE)})
+        with pytest.raises(InDoubt, match="connection was lost"):
+            lost.undo(taken(world, dump))
+        assert dump.quiesce(world.context())
         assert not world.client().alive(str(world.context().token))
         world.forget()
 
