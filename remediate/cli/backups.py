@@ -55,10 +55,16 @@ def verify(settings: Settings, backup: str, scratch: bool) -> int:
 
 @backups.command("restore")
 @click.argument("backup")
-@click.option("--into", required=True, metavar="DATABASE", help="A name that the server does not have yet.")
+@click.option(
+    "--into", required=True, metavar="NAME", help="Database, directory or file that is not there yet."
+)
 @pass_settings
 def restore(settings: Settings, backup: str, into: str) -> None:
-    """Restore a backup into a new database beside the one that it is of; nothing is overwritten."""
+    """Restore a backup elsewhere; nothing is ever overwritten.
+
+    A database is restored into a new one beside it, files into a new directory of this machine, and what a
+    command printed into a new file.
+    """
     from remediate.service.backups import chosen
     from remediate.service.backups import restore as put
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from remediate.adapters.backups import proof
+from remediate.adapters.backups.elsewhere import unpack, write_out
 from remediate.adapters.backups.manifest import Manifest, noted, read, vault_of
 from remediate.adapters.backups.putback import Kept, kept_in
 from remediate.adapters.backups.settings import BackupSettings
@@ -26,6 +27,7 @@ from remediate.service.runs import LoadedRun, load_run
 
 _FREE = ("verified new", "rolled back")
 _DATABASE = "database-backup"
+_FILES = "file-backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +176,24 @@ def verify(one: Found, scratch: bool) -> str:
 
 
 def restore(one: Found, into: str) -> str:
-    """Restore it into a new database of the server that it comes from; says what was done.
+    """Restore it elsewhere; says what was done.
+
+    A database goes into a new one of the server that it comes from, files into a new directory of this
+    machine, and what a command printed into a new file.
 
     Raises:
-        Refused: there is such a database already.
+        Refused: there is something of that name already.
         StepFailed: it can't be restored, or is not as noted; nothing is left of it.
     """
     manifest = noted(one.context)
+    if manifest.kind == _DATABASE:
+        return _restore_database(one, manifest, into)
+    put = unpack if manifest.kind == _FILES else write_out
+    put(vault_of(one.context).folder, manifest.stored, Path(into).absolute(), _identity(one))
+    return f"restored {manifest.what} of {manifest.taken_at} UTC into {Path(into).absolute()} of this machine"
+
+
+def _restore_database(one: Found, manifest: Manifest, into: str) -> str:
     dumper, backup, identity = _opened(one, manifest)
     place = endpoint(one.context, dumper.engine.name)
     with dumper.engine.open(place, "") as session:
@@ -201,9 +214,12 @@ def _opened(one: Found, manifest: Manifest) -> tuple[Dumper, Kept, str]:
     if manifest.kind != _DATABASE:
         raise InputError(f"backup {one.id} is of the kind {manifest.kind}, not of a database")
     backup = kept_in(vault_of(one.context).folder, manifest)
+    return dumper_named(str(manifest.data["engine"])), backup, _identity(one)
+
+
+def _identity(one: Found) -> str:
     reference = BackupSettings.of(one.context.target).identity
-    identity = one.context.secrets.resolve(reference) if reference else ""
-    return dumper_named(str(manifest.data["engine"])), backup, identity
+    return one.context.secrets.resolve(reference) if reference else ""
 
 
 def _load(one: Found, dumper: Dumper, backup: Kept, copy: proof.Copy, identity: str) -> float:

@@ -311,6 +311,7 @@ def project(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proj
 def test_the_command_line_shows_checks_and_deletes_them(
     project: ProjectWorld, tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kept_time = (tree / "note").stat().st_mtime_ns
     project.done()
     assert (tree / "note").read_text() == "new"
     capsys.readouterr()
@@ -322,11 +323,23 @@ def test_the_command_line_shows_checks_and_deletes_them(
     for one in found:
         assert run(["backups", "verify", one["id"]]) == 0
         assert run(["backups", "verify", one["id"], "--scratch"]) == Exit.USAGE
+        into = tree.parent / f"into-{one['manifest']['level']}"
+        assert run(["backups", "restore", one["id"], "--into", str(into)]) == 0
+        assert run(["backups", "restore", one["id"], "--into", str(into)]) == Exit.REFUSED
+    copy = Path(f"{tree.parent}/into-B3{tree}/note")
+    assert (copy.read_text(), copy.stat().st_mtime_ns) == ("kept too\n", kept_time)
+    assert Path(f"{tree.parent}/into-B1").read_bytes()
+    assert Path(f"{tree.parent}/into-B1").stat().st_mode & 0o777 == 0o600
     (listing,) = project.root.glob(".remediate/runs/*/work/*/*/host-here/listing*")
     listing.unlink()
     codes = [run(["backups", "verify", one["id"]]) for one in found]
     assert sorted(codes) == [0, Exit.NEEDS_HUMAN]
     project.ahead = 3 * 86400.0
+    archive = next(project.root.glob(".remediate/runs/*/work/*/*/host-here/files.tar*"))
+    archive.write_bytes(archive.read_bytes()[:-9])
+    one = next(one for one in found if one["manifest"]["level"] == "B3")
+    assert run(["backups", "restore", one["id"], "--into", str(tree.parent / "broken")]) == Exit.INTERNAL
+    assert not (tree.parent / "broken").exists(), "nothing is left of it"
     held = project.project
     use_case.delete(held, use_case.expired(held))
     assert not use_case.kept(held)
