@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from remediate.model.base import State
-from remediate.model.event import Body, Event, Intent, Outcome, Probed, RollbackStarted, Verb, Verified
+from remediate.model.event import (
+    Body,
+    Decided,
+    Event,
+    Intent,
+    Outcome,
+    Probed,
+    RollbackStarted,
+    Verb,
+    Verified,
+)
 from remediate.model.plan import Plan, PlannedStep
 from remediate.model.step import Status, Verdict
 
@@ -100,10 +110,8 @@ class Record:
                     state = False
                 case Outcome(verb=Verb.APPLY, result=result) if state is False:
                     state = result.status is Status.OK
-                case Probed(verb=Verb.APPLY, verdict=Verdict.APPLIED) if state is False:
-                    state = True
-                case Probed(verb=Verb.APPLY, verdict=Verdict.NOT_APPLIED) if state is False:
-                    state = None
+                case Probed(verb=Verb.APPLY, verdict=verdict) | Decided(verdict=verdict) if state is False:
+                    state = {Verdict.APPLIED: True, Verdict.NOT_APPLIED: None}.get(verdict, False)
                 case Outcome(verb=Verb.UNDO, result=result) if result.status is Status.OK:
                     state = None
                 case _:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from remediate.checker import RULES, check
+from remediate.errors import Exit
 from remediate.model.base import State
 from remediate.model.change import Window
 from remediate.model.event import (
     Body,
+    Decided,
     Event,
     Final,
     Inspected,
@@ -187,6 +190,22 @@ def test_a_target_that_is_not_what_its_end_says(fault: str, final: Final) -> Non
 def test_one_that_needs_a_human_may_be_anything() -> None:
     sim = ran("doubt", plan=make_plan(1, 1, step_class=StepClass.OPAQUE, patience=1))
     sim.world.facts["t1"]["file:/1"] = "anything"
+    assert check(sim.plan, sim.journal.events, sim.world.facts) == ()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(Verdict.APPLIED, Exit.VERIFIED_NEW), (Verdict.NOT_APPLIED, Exit.ROLLED_BACK)]
+)
+def test_a_human_decided(verdict: Literal[Verdict.APPLIED, Verdict.NOT_APPLIED], code: Exit) -> None:
+    """What nobody can probe is settled by a signed word, and that is an end like any other."""
+    sim = Sim(make_plan(1, 1, step_class=StepClass.OPAQUE, patience=1))
+    applied = verdict is Verdict.APPLIED
+    sim.world.faults["s2-change", "t1"] = ["doubt-after" if applied else "doubt"]
+    assert sim.until_done() is Exit.NEEDS_HUMAN
+    word = Decided(step="s2-change", target="t1", attempt=1, verdict=verdict, by="carol", envelope="{}")
+    sim.journal.record(word)
+    ended = sim.until_done()
+    assert ended in (code, Exit.ROLLED_BACK)
     assert check(sim.plan, sim.journal.events, sim.world.facts) == ()
 
 
