@@ -40,7 +40,7 @@ from tests.service.world import World as ProjectWorld
 
 __all__ = ["local_pool"]
 
-LAYOUT = Layout(Path("/var/lib/remediate-lab-files"), "rmfiles", "10.213.84")
+LAYOUT = Layout(Path("/var/lib/remediate-lab-files"), "rmfiles", "10.213.83")
 _NOBODY = 0xFFFFFFFF
 #: acl(5) as the kernel keeps it: version 2, then tag, permissions and number of each entry.
 ACL = struct.pack("<I", 2) + b"".join(
