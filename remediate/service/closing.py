@@ -1,4 +1,4 @@
-"""The end of a run's ticket: when the run ends, and again when an earlier process died over it."""
+"""The end of a run's ticket: when the run ends, and again when an earlier process died or gave up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from remediate.errors import Exit, Refused, Waiting
 from remediate.model.event import RunStarted
 from remediate.model.plan import Plan
 from remediate.service.project import Project
-from remediate.service.ticketing import make_outbox
+from remediate.service.ticketing import make_outbox, write_private
 
 if TYPE_CHECKING:
     from remediate.tickets.outbox import Outbox
+
+#: Beside the run's other files: up to which event a command has seen the log on the ticket, and said so.
+_TOLD = "ticket-complete"
 
 
 def close(project: Project, plan: Plan, run: str, outbox: Outbox, code: Exit) -> Exit:
@@ -23,6 +26,7 @@ def close(project: Project, plan: Plan, run: str, outbox: Outbox, code: Exit) ->
         Waiting: the ticket system doesn't let it.
     """
     if outbox.flush(project.config.limits.closing):
+        write_private(project.run_folder(run) / _TOLD, _last(project, run).encode())
         return code
     raise Waiting(
         f"run {run} ended ({code.name.lower().replace('_', ' ')}), but its ticket "
@@ -37,7 +41,8 @@ def close_again(
     """A finished run whose ticket may still lack its last entries, or only its status: see to both.
 
     Raises:
-        Refused: the ticket lacked nothing, and a plan is good for one run.
+        Refused: an earlier command has told already that the ticket is complete, it still is, and a plan is
+            good for one run.
         Waiting: the ticket system doesn't let it.
     """
     if state.finished is None:
@@ -45,17 +50,23 @@ def close_again(
     # A system that is down says so at once; the outbox would try until its time is over.
     project.tickets.last_posted(plan.ticket.id, run)
     progress(f"run {run} is finished; its ticket {plan.ticket.id} is compared")
+    told = project.run_folder(run) / _TOLD
+    known = told.exists() and told.read_text() == _last(project, run)
     outbox = make_outbox(project, plan, run, progress, status=_newest_of(project, plan, run))
     try:
         code = close(project, plan, run, outbox, Exit(state.finished.exit_code))
     finally:
         outbox.stop()
-    if outbox.changed:
+    if outbox.changed or not known:
         return code
     raise Refused(
         f"this plan was used up by run {run}, which ended: {state.finished.summary}",
         f"see `remediate report {run}`; for another run, plan again",
     )
+
+
+def _last(project: Project, run: str) -> str:
+    return str(project.journal.events(run)[-1].number)
 
 
 def _newest_of(project: Project, plan: Plan, run: str) -> bool:

@@ -42,7 +42,7 @@ def quiet(_line: str) -> None:
     pass
 
 
-def until(seen: Callable[[], T], what: str, seconds: float = 15) -> T:
+def until(seen: Callable[[], T], what: str, seconds: float = 60) -> T:
     """Poll until ``seen`` is true, and give what it was."""
     deadline = time.monotonic() + seconds
     while not (found := seen()):
@@ -88,7 +88,7 @@ def center(_server: VCenter, hosts: Hosts) -> Iterator[VCenter]:
             done(vm.RemoveAllSnapshots_Task())
         if vm.runtime.powerState == "poweredOff":
             done(vm.PowerOnVM_Task())
-    hosts.machine("web1").wait(15)
+    hosts.machine("web1").wait(60)
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def free(vm: Any) -> bool:
 
 def done(task: Any) -> Any:
     """What a task yields; its fault is raised."""
-    until(lambda: ended(task), "the task ends", 30)
+    until(lambda: ended(task), "the task ends")
     if task.info.state == "error":
         raise task.info.error
     return task.info.result
@@ -172,8 +172,15 @@ def mark(hosts: Hosts, text: str) -> None:
     shown(hosts, "sh", "-c", f"echo {text} > {MARK}-{text}")
 
 
+def serves(url: str) -> bool:
+    """Whether a web server of the lab answers there."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+        return bool(answer.status == 200)
+    return False
+
+
 def back(hosts: Hosts) -> None:
-    hosts.machine("web1").wait(15)
+    hosts.machine("web1").wait(60)
 
 
 class TestLogin:
@@ -256,8 +263,8 @@ class TestSnapshots:
         back(hosts)
         assert marks(hosts) == "first"
         url = f"http://{hosts.machine('web1').address}/"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            assert answer.status == 200
+        # sshd answers before nginx does.
+        until(lambda: serves(url), "nginx answers")
 
     def test_with_memory_it_comes_back_on(self, vm: Any, hosts: Hosts) -> None:
         taken = snap(vm, memory=True)
