@@ -1,0 +1,21 @@
+"""For all tests: a passed test's marks of the faults that it made become rows of docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.reliability import record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Only what held is told."""
+    report = yield
+    if report.when == "call" and report.passed:
+        for mark in item.iter_markers("fault"):
+            record("matrix", *mark.args)
+    return report

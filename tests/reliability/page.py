@@ -1,0 +1,113 @@
+"""docs/reliability.md: its sections, and how rows become a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+_HEAD = """# Reliability: what was tried, and what held
+
+This page is made by the tests themselves: each row was written by a test that passed, and the gate fails if
+the page differs from what its tests wrote. The promises (V1 to V15, L1) are those of [invariants](invariants.md).
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What stands over a table."""
+
+    title: str
+    text: str
+    columns: tuple[str, ...]
+
+
+#: In the order of the page.
+SECTIONS: dict[str, Section] = {
+    "explored": Section(
+        "Explored without a machine",
+        "The shipped engine over simulated targets, clock, disk and ticket; each run is judged by the checker."
+        " These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine` takes all cases"
+        " and a million seeds.",
+        ("what", "runs", "reached", "violations"),
+    ),
+    "crashes": Section(
+        "Crash points of the real program",
+        "The program on the lab, killed or stopped, started again, and judged. `REMEDIATE_FULL=1 pytest -m lab"
+        " tests/e2e` takes every point.",
+        ("what is killed", "where", "ends"),
+    ),
+    "matrix": Section(
+        "Fault matrix",
+        "Faults made on real adapters (where a device can only be simulated, the technology says so): when it"
+        " strikes, what it is, and how the run or step ends.",
+        ("technology", "moment", "fault", "outcome"),
+    ),
+    "proofs": Section(
+        "Rollbacks proved",
+        "`remediate test` broke each step of these runbooks and compared the whole target with what it was."
+        " Those that are wrong on purpose have to be caught.",
+        ("runbook", "steps broken", "result"),
+    ),
+    "mutations": Section(
+        "Guards removed",
+        "Each guard was taken out of a copy of the source, and the test named here failed.",
+        ("promise", "guard", "caught by"),
+    ),
+    "hostile": Section(
+        "Hostile input",
+        "Property and fuzz tests: no input of these kinds ended in anything but a clear refusal.",
+        ("input", "examples", "promise"),
+    ),
+    "canaries": Section(
+        "Secrets",
+        "Secrets planted in a run, in each of these encodings, looked for in every artefact.",
+        ("encoding", "artefacts searched", "found in"),
+    ),
+    "golden": Section(
+        "Golden journals",
+        "Journals of released versions, replayed by this one.",
+        ("journal", "events", "ends"),
+    ),
+}
+
+
+def rows(folder: Path) -> dict[str, list[list[str]]]:
+    """What the tests wrote, by section.
+
+    Raises:
+        ValueError: a row doesn't fit its section.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for path in folder.glob("*/*.json"):
+        name, row = path.parent.name, json.loads(path.read_text())
+        if name not in SECTIONS or len(row) != len(SECTIONS[name].columns):
+            raise ValueError(f"a row of {name!r} that fits no section of the page: {row}")
+        found.setdefault(name, []).append(row)
+    return {name: sorted(of, key=_order) for name, of in found.items()}
+
+
+def render(found: Mapping[str, Iterable[Iterable[str]]], old: str = "") -> str:
+    """The page; a section without rows stays as it stands in ``old``."""
+    known = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
+    parts = [_HEAD]
+    for name, section in SECTIONS.items():
+        if of := found.get(name):
+            parts.append(f"## {section.title}\n\n{section.text}\n\n{_table(section.columns, of)}\n")
+        elif section.title in known:
+            parts.append(f"## {section.title}\n{known[section.title].rstrip()}\n")
+    return "\n".join(parts)
+
+
+def _table(columns: Iterable[str], of: Iterable[Iterable[str]]) -> str:
+    lines = [columns, ["---"] * len(tuple(columns)), *of]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _order(row: list[str]) -> list[tuple[int, int, str]]:
+    """As a reader sorts: V2 before V10."""
+    parts = (re.fullmatch(r"(\D*)(\d+)(.*)", cell.replace(",", "")) for cell in row)
+    return [(0, int(m[2]), m[1]) if m else (1, 0, cell) for m, cell in zip(parts, row, strict=True)]
