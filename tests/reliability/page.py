@@ -12,7 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _HEAD = """# Reliability: what was tried, and what held
 
 This page is made by the tests themselves: each row was written by a test that passed, and the gate fails if
-the page differs from what its tests wrote. The promises (V1 to V15, L1) are those of [invariants](invariants.md).
+the page differs from what its tests wrote. The promises (V1 to V15, L1) are told in
+[invariants](invariants.md).
 """
 
 
@@ -29,15 +30,15 @@ class Section:
 SECTIONS: dict[str, Section] = {
     "explored": Section(
         "Explored without a machine",
-        "The shipped engine over simulated targets, clock, disk and ticket; each run is judged by the checker."
-        " These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine` takes all cases"
-        " and a million seeds.",
+        "The shipped engine over simulated targets, clock, disk and ticket; each run is judged by the"
+        " checker. These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine` takes all"
+        " cases and a million seeds.",
         ("what", "runs", "reached", "violations"),
     ),
     "crashes": Section(
         "Crash points of the real program",
-        "The program on the lab, killed or stopped, started again, and judged. `REMEDIATE_FULL=1 pytest -m lab"
-        " tests/e2e` takes every point.",
+        "The program on the lab, killed or stopped, started again, and judged. `REMEDIATE_FULL=1 pytest -m"
+        " lab tests/e2e` takes every point.",
         ("what is killed", "where", "ends"),
     ),
     "matrix": Section(
