@@ -31,8 +31,8 @@ SECTIONS: dict[str, Section] = {
     "explored": Section(
         "Explored without a machine",
         "The shipped engine over simulated targets, clock, disk and ticket; each run is judged by the"
-        " checker. These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine` takes all"
-        " cases and a million seeds.",
+        " checker. These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine`"
+        " takes all cases and a million seeds.",
         ("what", "runs", "reached", "violations"),
     ),
     "crashes": Section(
