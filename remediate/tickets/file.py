@@ -14,7 +14,7 @@ from pathlib import Path
 
 from remediate.model.change import Priority, Ticket
 from remediate.tickets import markdown_log
-from remediate.tickets.interface import Post, TicketDown, TicketRefused
+from remediate.tickets.interface import Entry, Post, TicketDown, TicketRefused
 from remediate.tickets.markdown_log import harmless
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -102,6 +102,11 @@ class FileTickets:
         """The numbers in the markers of this run, in the order of the log; see `EntryList`."""
         with self._log(ticket) as log:
             return markdown_log.numbers(log, run)
+
+    def entries(self, ticket: str, files: str) -> tuple[Entry, ...]:
+        """All entries of the log; see `TicketSystem.entries`."""
+        with self._log(ticket) as log:
+            return markdown_log.entries(log, self._path(ticket) / "attachments", files)
 
     def post(self, ticket: str, post: Post) -> None:
         """Append one entry, attachments first. On return it is on the disk, read back and compared.

@@ -52,6 +52,17 @@ class Post:
         return f"[remediate {self.run} #{self.last}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of ours, as the ticket shows it now."""
+
+    run: str
+    last: int
+    text: str
+    files: tuple[bytes, ...] = ()
+    """Contents of those of its attachments that were asked for."""
+
+
 MARKER = re.compile(r"\[remediate (\S+) #(\d+)\]\s*$", re.MULTILINE)
 
 
@@ -70,6 +81,13 @@ class TicketSystem(Protocol):
 
     def last_posted(self, ticket: str, run: str) -> int:
         """Number of the newest event of this run that stands on the ticket, 0 if none. Reads afresh."""
+
+    def entries(self, ticket: str, files: str) -> tuple[Entry, ...]:
+        """All our entries of whichever run, in the ticket's order, for an audit.
+
+        Args:
+            files: the attachments whose names end with this are read, too.
+        """
 
     def post(self, ticket: str, post: Post) -> None:
         """Append one entry with its marker and attachments, whole or not at all; read back and compare.

@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
-from remediate.tickets.interface import MARKER, Post, TicketAltered, TicketRefused, TicketUnreachable
+from remediate.tickets.interface import MARKER, Entry, Post, TicketAltered, TicketRefused, TicketUnreachable
 
 _HEADER = re.compile(rb"^## \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \xc2\xb7 (?:public|internal)$", re.MULTILINE)
 _HEADERS = tuple(f"## 0000-00-00 00:00:00 UTC · {label}".encode() for label in ("public", "internal"))
 _MARKER = re.compile(b"^" + MARKER.pattern.encode(), re.MULTILINE)
+_LINK = re.compile(r"- \[[A-Za-z0-9._-]+\]\(attachments/([A-Za-z0-9._-]+)\), .*")
 _BACKTICKS = re.compile(r"`+")
 _BLOCK = 64 * 1024
 
@@ -84,6 +86,24 @@ def numbers(log: int, run: str) -> tuple[int, ...]:
     text = os.pread(log, os.fstat(log).st_size, 0)
     wanted = run.encode(errors="backslashreplace")
     return tuple(int(number) for name, number in _MARKER.findall(text) if name == wanted)
+
+
+def entries(log: int, folder: Path, files: str) -> tuple[Entry, ...]:
+    """All entries in the order in which they stand, each with what people wrote before it."""
+    text, found, begin = os.pread(log, os.fstat(log).st_size, 0), [], 0
+    for marker in _MARKER.finditer(text):
+        chunk = text[begin : marker.start()].decode(errors="backslashreplace")
+        names = [name for name in _attached(chunk) if name.endswith(files) and (folder / name).is_file()]
+        contents = tuple((folder / name).read_bytes() for name in names)
+        found.append(Entry(marker[1].decode(errors="backslashreplace"), int(marker[2]), chunk, contents))
+        begin = marker.end()
+    return tuple(found)
+
+
+def _attached(chunk: str) -> list[str]:
+    """Names in the links right before an entry's marker; those in its text stand inside its fence."""
+    lines = (line for line in reversed(chunk.split("\n")) if line)
+    return [link[1] for link in takewhile(bool, map(_LINK.fullmatch, lines)) if link][::-1]
 
 
 def entry(post: Post, at: float, attachments: list[str], before: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,8 +10,8 @@ from types import MappingProxyType
 from remediate.errors import InputError
 from remediate.model.change import Priority, Ticket
 from remediate.model.event import Final
-from remediate.tickets import rt_entry
-from remediate.tickets.interface import Change, Post, TicketAltered, TicketRefused
+from remediate.tickets import rt_entry, rt_files
+from remediate.tickets.interface import Change, Entry, Post, TicketAltered, TicketRefused
 from remediate.tickets.rt_client import Row, RtClient
 from remediate.tickets.rt_entry import File
 from remediate.tickets.rt_people import requestors
@@ -119,6 +118,17 @@ class RequestTrackerTickets:
         numbers = (rt_entry.number(row, run) for row in self._entries(ticket, run))
         return tuple(number for number in numbers if number)
 
+    def entries(self, ticket: str, files: str) -> tuple[Entry, ...]:
+        """All entries by this account; see `TicketSystem.entries`."""
+        self._client.record(f"ticket/{_number(ticket)}")
+        contents = rt_files.ending_with(self._client, _number(ticket), self._account, files) if files else {}
+        rows = ((rt_entry.mark(row), row) for row in self._entries(ticket))
+        return tuple(
+            Entry(*mark, str(row.get("Content")), tuple(contents.get(str(row["TransactionId"]), ())))
+            for mark, row in rows
+            if mark is not None
+        )
+
     def post(self, ticket: str, post: Post) -> None:
         """One comment or reply with its attachments, in one request that RT takes whole; read back.
 
@@ -150,7 +160,7 @@ class RequestTrackerTickets:
             )
         if row.get("Content") != text:
             raise TicketAltered(f"ticket {ticket}: entry #{post.last} does not read as it was written")
-        shown = list(self._attached(ticket, row))
+        shown = list(rt_files.of_transaction(self._client, _number(ticket), row["TransactionId"]))
         if sorted(shown, key=_order) != sorted(files, key=_order):
             raise TicketAltered(f"ticket {ticket}: attachments of entry #{post.last} are not what was sent")
 
@@ -161,18 +171,14 @@ class RequestTrackerTickets:
             if count >= _NEWEST:
                 return
 
-    def _attached(self, ticket: str, row: Row) -> Iterator[File]:
-        filters = [{"field": "TransactionId", "value": row["TransactionId"]}]
-        fields = {"fields": "Filename", "orderby": "id"}
-        for found in self._client.search(f"ticket/{_number(ticket)}/attachments", filters, fields):
-            if found.get("Filename"):
-                whole = self._client.record(f"attachment/{found['id']}")
-                yield File(str(found["Filename"]), base64.b64decode(str(whole.get("Content", ""))))
-
-    def _entries(self, ticket: str, run: str, *, newest_first: bool = False) -> Iterator[Row]:
-        """Texts by this account that may hold a marker of the run (``_`` and ``%`` match more)."""
+    def _entries(self, ticket: str, run: str = "", *, newest_first: bool = False) -> Iterator[Row]:
+        """Texts by this account that may hold a marker, of one run (``_`` and ``%`` match more) or of any."""
         filters: list[Mapping[str, object]] = [
-            {"field": "Content", "operator": "LIKE", "value": f"[remediate {run} #"},
+            {
+                "field": "Content",
+                "operator": "LIKE",
+                "value": f"[remediate {run} #" if run else "[remediate ",
+            },
             {"field": "Creator", "value": self._account},
             {"field": "ContentType", "value": "text/plain"},
         ]

@@ -52,11 +52,17 @@ def body(post: Post, attached: Sequence[File]) -> dict[str, Any]:
     return found
 
 
-def number(row: dict[str, Any], run: str) -> int:
-    """The number in the marker at the end of a text, 0 if another run's or none stands there."""
+def mark(row: dict[str, Any]) -> tuple[str, int] | None:
+    """Run and number in the marker at the end of a text, if one stands there."""
     last = str(row.get("Content") or "").rstrip().rpartition("\n")[2]
     found = MARKER.fullmatch(last)
-    return int(found[2]) if found and found[1] == run else 0
+    return (found[1], int(found[2])) if found else None
+
+
+def number(row: dict[str, Any], run: str) -> int:
+    """The number in the marker at the end of a text, 0 if another run's or none stands there."""
+    found = mark(row)
+    return found[1] if found and found[0] == run else 0
 
 
 def _name(path: Path) -> str:

@@ -56,6 +56,7 @@ class ReplyLost:
         self.name = system.name
         self._system, self._lose = system, lose
         self.read, self.last_posted, self.url = system.read, system.last_posted, system.url
+        self.entries = system.entries
 
     def post(self, ticket: str, post: Post) -> None:
         """Post; then the connection drops, once for each number in ``lose``."""
@@ -234,3 +235,30 @@ class TicketConformance:
         deliver(system, ticket_id, posts)
         deliver(system, ticket_id, posts)
         assert len(transcript(ticket_id)) == 5
+
+    def test_entries_are_read_back_for_an_audit(
+        self, system: TicketSystem, ticket_id: str, run_id: str, tmp_path: Path
+    ) -> None:
+        for name, content in {
+            "a.note.json": b'{"a": 1}',
+            "b.note.json": b"\xff\x00",
+            "page.html": b"<p>",
+        }.items():
+            (tmp_path / name).write_bytes(content)
+        files = tuple(tmp_path / name for name in ("a.note.json", "page.html", "b.note.json"))
+        fake = "text\n- [z.note.json](attachments/z.note.json), 1 bytes, SHA-256 00"
+        system.post(ticket_id, Post(run_id, 2, "for engineers", attachments=files))
+        system.post(ticket_id, Post("r-other", 1, fake, public=True))
+        system.post(ticket_id, Post(run_id, 5, "without files"))
+        found = system.entries(ticket_id, ".note.json")
+        assert [(e.run, e.last) for e in found] == [(run_id, 2), ("r-other", 1), (run_id, 5)]
+        assert [sorted(e.files) for e in found] == [[b'{"a": 1}', b"\xff\x00"], [], []]
+        assert all(text in e.text for e, text in zip(found, ("engineers", "z.note", "without"), strict=True))
+        assert system.entries(ticket_id, "page.html")[0].files == (b"<p>",)
+
+    def test_a_fresh_ticket_has_nothing_to_audit(
+        self, system: TicketSystem, ticket_id: str, unknown_ticket: str
+    ) -> None:
+        assert system.entries(ticket_id, "") == ()
+        with pytest.raises(TicketRefused):
+            system.entries(unknown_ticket, "")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from remediate.model.change import Ticket
 from remediate.model.event import Final
+from remediate.tickets import interface
 from remediate.tickets.interface import (
     Change,
     Post,
@@ -57,7 +58,11 @@ class Entry:
     last: int
     text: str
     public: bool
-    attachments: tuple[bytes, ...]
+    files: tuple[tuple[str, bytes], ...]
+
+    @property
+    def attachments(self) -> tuple[bytes, ...]:
+        return tuple(data for _, data in self.files)
 
 
 @dataclass
@@ -96,11 +101,20 @@ class FakeTickets:
         self._reach("list", ticket)
         return tuple(entry.last for entry in self.shown if entry.run == run)
 
+    def entries(self, ticket: str, files: str) -> tuple[interface.Entry, ...]:
+        self._reach("entries", ticket)
+        return tuple(
+            interface.Entry(
+                e.run, e.last, e.text, tuple(data for name, data in e.files if name.endswith(files))
+            )
+            for e in self.shown
+        )
+
     def post(self, ticket: str, post: Post) -> None:
         self._reach("post", ticket)
         fate = self.fates.popleft() if self.fates else "taken"
         try:
-            files = tuple(path.read_bytes() for path in post.attachments)
+            files = tuple((path.name, path.read_bytes()) for path in post.attachments)
         except OSError as error:
             raise TicketRefused(str(error)) from error
         entry = Entry(post.run, post.last, harmless(post.text), post.public, files)
