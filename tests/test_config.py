@@ -119,7 +119,7 @@ vault = ["pass", "show", "vault"]
             2,
             "people.ann.logins.1: expected text of at least 1 character",
         ),
-        ("zzz = 1\n", 1, "unknown key 'zzz' (known here: approval, backups, calendar"),
+        ("zzz = 1\n", 1, "unknown key 'zzz' (known here: approval, audit, backups, calendar"),
         ("root = '/'\n", 1, "root: unknown key 'root'"),
         ("[ticket]\nsystem = 1\n", 2, "ticket.system"),
         ("[ticket]\nrt = 'url'\n", 2, "ticket.rt: expected a table of keys and values, given 'url'"),

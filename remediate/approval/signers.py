@@ -84,7 +84,14 @@ class Signers:
             if any(line.matches(p) for line in lines for p in person.principals)
         }
 
-    def verify(self, message: bytes, signature: SshSignature, principal: str, now: datetime) -> str:
+    def verify(
+        self,
+        message: bytes,
+        signature: SshSignature,
+        principal: str,
+        now: datetime,
+        namespace: str = NAMESPACE,
+    ) -> str:
         """Have ssh-keygen verify; gives the fingerprint of the key.
 
         Args:
@@ -93,9 +100,9 @@ class Signers:
         Raises:
             Refused: says what ssh-keygen says.
         """
-        who = ["-I", principal, "-n", NAMESPACE]
+        who = ["-I", principal, "-n", namespace]
         done = self._ask("verify", message, signature, who, now)
-        named = f'Good "{NAMESPACE}" signature for {principal} with '
+        named = f'Good "{namespace}" signature for {principal} with '
         good = re.fullmatch(rf"{re.escape(named)}\S+ key (SHA256:\S+)\s*", done.stdout)
         if done.returncode or not good:
             reason = _reason(done.stderr or done.stdout, self.path)

@@ -75,7 +75,7 @@ def sign(
         )
     except ValidationError as error:
         raise InputError(str(problems(error)[0]), "correct it and sign again") from None
-    text = _keygen(key, payload.message(plan.data), interactive)
+    text = signature_over(payload.message(plan.data), key, NAMESPACE, interactive)
     envelope = Envelope(payload=payload, signature=sshsig.parse(text).armored)
     verify(Evidence("the new envelope", envelope.data), plan, config, now, signers)
     return envelope
@@ -159,12 +159,17 @@ def _public_half(text: str) -> bytes | None:
         return None
 
 
-def _keygen(key: Path, message: bytes, interactive: bool) -> str:
+def signature_over(message: bytes, key: Path, namespace: str, interactive: bool = False) -> str:
+    """The armored signature of these bytes by this key.
+
+    Raises:
+        InputError: the key can't be used.
+    """
     with tempfile.TemporaryDirectory(prefix="remediate-sign-") as folder:
         # From a file: a message on standard input would be taken for the passphrase.
         path = Path(folder) / "message"
         path.write_bytes(message)
-        argv = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(path)]
+        argv = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(path)]
         if interactive and _at_a_terminal():
             # No time limit: a person looks for their token.
             code = subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode

@@ -22,6 +22,7 @@ from pydantic import ValidationError, model_validator
 from remediate.config.explain import explain, place
 from remediate.config.sections import (
     Approval,
+    Audit,
     Backups,
     CalendarSection,
     CredentialSection,
@@ -29,6 +30,7 @@ from remediate.config.sections import (
     Limits,
     Person,
     Project,
+    Proof,
     Ssh,
     TicketSection,
 )
@@ -64,8 +66,10 @@ class Config(Frozen):
     calendar: CalendarSection = CalendarSection()
     ticket: TicketSection = TicketSection()
     journal: Journal = Journal()
+    audit: Audit = Audit()
     limits: Limits = Limits()
     backups: Backups = Backups()
+    proof: Proof = Proof()
     credentials: CredentialSection = CredentialSection()
 
     @model_validator(mode="after")
@@ -132,6 +136,11 @@ class Config(Frozen):
     def journal_path(self) -> Path:
         """Absolute path of the journal."""
         return self.path(self.journal.path) if self.journal.path else self.state / "journal.db"
+
+    @property
+    def journal_key(self) -> Path:
+        """Absolute path of the key that signs the journal's checkpoints."""
+        return self.path(self.audit.key) if self.audit.key else self.journal_path.with_suffix(".key")
 
     @property
     def known_hosts(self) -> Path | None:

@@ -113,6 +113,15 @@ class Journal(Frozen):
     """Default: ``journal.db`` in the state folder."""
 
 
+class Audit(Frozen):
+    """How the journal vouches for itself on the tickets, and whose word an audit takes for the journal's."""
+
+    key: Path | None = None
+    """The key that signs checkpoints. Default: ``journal.key`` beside the journal, made when first needed."""
+    signers: Path | None = None
+    """An allowed signers file for them. Default: the first checkpoint on a ticket says whose key it is."""
+
+
 class Limits(Frozen):
     """How much at once, and how long at most (seconds)."""
 
@@ -140,6 +149,17 @@ class Backups(Frozen):
         if self.recipients and not self.identity:
             raise ValueError("recipients need an identity, or no backup could be proved")
         return self
+
+
+class Proof(Frozen):
+    """What `remediate test` may break, and how much of it is compared."""
+
+    disposable: tuple[Name, ...] = ()
+    """Hosts or groups, beside those of the lab, that may be broken on purpose."""
+    watch: tuple[Path, ...] = ()
+    """Folders on hosts that are compared, besides those that always are."""
+    ignore: tuple[Name, ...] = ()
+    """Patterns of what may differ afterwards, such as ``file:/etc/motd`` or ``unit:backup.*``."""
 
 
 class CredentialSection(Frozen):

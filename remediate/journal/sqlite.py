@@ -111,6 +111,11 @@ class SqliteJournal:
         rows = self._read("SELECT run FROM events WHERE kind = 'run-started' ORDER BY seq", ())
         return [r[0] for r in rows]
 
+    def name(self) -> str:
+        """The hash of the first record, which stays the same wherever the file lies; empty before that."""
+        rows = self._read("SELECT hash FROM events WHERE seq = 1", ())
+        return rows[0][0] if rows else ""
+
     def run_of_plan(self, digest: str) -> str | None:
         """See `Journal.run_of_plan`."""
         rows = self._read("SELECT run FROM events WHERE kind = 'run-started' AND plan = ?", (digest,))

@@ -1,4 +1,4 @@
-"""Folders that only their owner may look into."""
+"""Folders and files that only their owner may look into."""
 
 from __future__ import annotations
 
@@ -11,3 +11,11 @@ def private(folder: Path) -> Path:
         if not path.exists():
             path.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.touch(mode=0o600)
+    part.write_bytes(data)
+    part.replace(path)

@@ -18,6 +18,7 @@ from remediate.planning.compile import duration, first_wave, undo_duration
 from remediate.report.compare import difference
 from remediate.service.approving import standing
 from remediate.service.artefacts import changed
+from remediate.service.checkpoints import prepare
 from remediate.service.folders import private
 from remediate.service.project import Project
 
@@ -120,3 +121,7 @@ def _machine(project: Project, plan: Plan) -> Iterator[str]:
     free = shutil.disk_usage(private(project.config.state)).free
     if free < DISK:
         yield f"only {free // 2**20} MB are free under {project.config.state}; {DISK // 2**20} MB are needed"
+    try:
+        prepare(project)
+    except RemediateError as error:
+        yield error.problem

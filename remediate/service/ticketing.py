@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from remediate.config import Config
 from remediate.credentials import Credentials
-from remediate.errors import Exit, InputError
+from remediate.errors import Exit, InputError, RemediateError
 from remediate.model.base import Duration, Frozen, duration_text
 from remediate.model.change import Priority
 from remediate.model.event import Event, Final, Progress, RunFinished, RunStarted
@@ -23,7 +23,9 @@ from remediate.report.plan import plan_document
 from remediate.report.render import render
 from remediate.report.run import run_document
 from remediate.report.words import count
+from remediate.service.checkpoints import WITNESSED, checkpoint
 from remediate.service.folders import private
+from remediate.service.folders import write_private as write_private  # noqa: PLC0414
 from remediate.tickets.interface import Change, Post, TicketSystem
 
 if TYPE_CHECKING:
@@ -176,14 +178,6 @@ def plan_files(plan: Plan, folder: Path) -> tuple[Path, ...]:
     return page, data
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.touch(mode=0o600)
-    part.write_bytes(data)
-    part.replace(path)
-
-
 def beginning(plan: Plan) -> str:
     """What the customer reads when the work begins."""
     took = duration_text(duration(plan))
@@ -221,8 +215,6 @@ def make_outbox(
     """The reader of this run's events that puts them on the ticket; without ``status``, only them."""
     from remediate.tickets.outbox import Outbox
 
-    folder = project.run_folder(run)
-
     def events(after: int) -> list[Event]:
         return project.journal.events(run, after)
 
@@ -235,15 +227,7 @@ def make_outbox(
         return line(event, plan)
 
     def attachments(event: Event) -> tuple[Path, ...]:
-        if isinstance(event.body, RunStarted):
-            return (*plan_files(plan, folder), *sorted((folder / "approvals").glob("*.json")))
-        if isinstance(event.body, RunFinished):
-            page = folder / f"report-{event.number}.html"
-            document = run_document(plan, [e for e in events(0) if e.number <= event.number])
-            # Before rendering: escapes would hide a secret from the scrubber.
-            write_private(page, render(document.mapped(project.scrub), "html").encode())
-            return (page,)
-        return ()
+        return (*_witness(project, event, problem), *_documents(project, plan, event))
 
     return Outbox(
         project.tickets,
@@ -257,3 +241,27 @@ def make_outbox(
         problem=problem,
         pace=pace(project.config),
     )
+
+
+def _witness(project: Project, event: Event, problem: Callable[[str], None]) -> tuple[Path, ...]:
+    """The journal's checkpoint, where one belongs. A run is not held up if there is none: an audit tells."""
+    try:
+        return (checkpoint(project, event),) if isinstance(event.body, WITNESSED) else ()
+    except RemediateError as error:
+        problem(f"the ticket gets no checkpoint of event #{event.number}: {error.problem}")
+        return ()
+
+
+def _documents(project: Project, plan: Plan, event: Event) -> tuple[Path, ...]:
+    """What people want to read or to keep."""
+    folder = project.run_folder(event.run)
+    if isinstance(event.body, RunStarted):
+        return (*plan_files(plan, folder), *sorted((folder / "approvals").glob("*.json")))
+    if isinstance(event.body, RunFinished):
+        page = folder / f"report-{event.number}.html"
+        events = [e for e in project.journal.events(event.run) if e.number <= event.number]
+        # Before rendering: escapes would hide a secret from the scrubber.
+        document = run_document(plan, events).mapped(project.scrub)
+        write_private(page, render(document, "html").encode())
+        return (page,)
+    return ()
