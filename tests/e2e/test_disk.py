@@ -39,6 +39,7 @@ def _fill(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("hosts", "after", "disk full", "halted, then in doubt, probed: applied")
 def test_full_disk_under_the_journal(world: World, small_disk: Path) -> None:
     """In the middle of a run: it halts before the next effect and says so where a file can be written; with
     room again the same command goes on."""

@@ -13,7 +13,7 @@ from remediate.adapters.hosts.access import Access
 from remediate.adapters.hosts.boot import program
 from remediate.adapters.hosts.errors import Unreachable
 from remediate.adapters.hosts.pipe import Pipe, PipeLost
-from remediate.adapters.hosts.remote.wire import HEADER, LONGEST, MARK
+from remediate.adapters.hosts.remote.wire import HEADER, LONGEST, MARK, clock
 from remediate.errors import InDoubt, StepFailed
 
 #: A login script may print this much before the agent greets.
@@ -69,7 +69,10 @@ class Session:
                     raise PipeLost("it prints without end")
                 self._buffer += self._pipe.receive(deadline)
             del self._buffer[: self._buffer.index(MARK) + len(MARK)]
-            return self._frame(deadline).fields
+            hello = self._frame(deadline).fields
+            # It was said a little earlier than it is heard: so its clock is never ahead of this.
+            self._ahead = float(hello["clock"]) - clock()
+            return hello
         except PipeLost as lost:
             said = self._pipe.complaints()
             advice = f"{access.python} must be Python 3.6 or later" if said else ""
@@ -132,7 +135,9 @@ class Session:
             if self.broken:
                 raise PipeLost(self.broken)
             self._number += 1
-            text = json.dumps({**fields, "op": op, "number": self._number}).encode()
+            # What arrives after its deadline was given up here, and may have been looked for: it is refused.
+            until = clock() + self._ahead + deadline - time.monotonic()
+            text = json.dumps({**fields, "op": op, "number": self._number, "until": until}).encode()
             if max(len(text), len(payload)) > LONGEST:
                 raise StepFailed(f"{self.name}: a request of {len(text) + len(payload)} bytes is too long")
             self._pipe.send(HEADER.pack(len(text), len(payload)) + text + payload, deadline)

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -80,7 +82,7 @@ class Sshd:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def __enter__(self) -> Sshd:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -95,6 +97,20 @@ class Sshd:
             process.wait()
         for thread in self._threads:
             thread.join(5)
+
+    def asked(
+        self, channel: paramiko.Channel, process: subprocess.Popen[bytes], data: bytes
+    ) -> Iterable[bytes]:
+        """What of the client's bytes a command gets; one that is on its way when it freezes waits."""
+        self._wait_while_frozen()
+        return (data,)
+
+    def answered(
+        self, channel: paramiko.Channel, process: subprocess.Popen[bytes], data: bytes
+    ) -> Iterable[bytes]:
+        """What of a command's output the client gets."""
+        self._wait_while_frozen()
+        return (data,)
 
     def _start(self, work: object, *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
@@ -136,10 +152,10 @@ class Sshd:
         assert process.stdin is not None
         with suppress(*_GONE):
             while data := channel.recv(65536):
-                self._wait_while_frozen()
-                view = memoryview(data)
-                while view:
-                    view = view[process.stdin.write(view) :]
+                for piece in self.asked(channel, process, data):
+                    view = memoryview(piece)
+                    while view:
+                        view = view[process.stdin.write(view) :]
         with suppress(OSError):
             process.stdin.close()
 
@@ -151,12 +167,14 @@ class Sshd:
             while streams:
                 for stream in select.select(streams, [], [])[0]:
                     data = os.read(stream.fileno(), 65536)
-                    self._wait_while_frozen()
                     if not data:
+                        self._wait_while_frozen()
                         streams.remove(stream)
                     elif stream is process.stdout:
-                        channel.sendall(data)
+                        for piece in self.answered(channel, process, data):
+                            channel.sendall(piece)
                     else:
+                        self._wait_while_frozen()
                         channel.sendall_stderr(data)
             # The client must first have heard that its command was accepted.
             time.sleep(0.1)

@@ -115,6 +115,7 @@ def unpack(client: HostClient) -> None:
     assert client.query(["sh", "-c", script]).ok
 
 
+@pytest.mark.fault("hosts", "before", "half-applied", "done")
 def test_a_package_manager_that_was_killed_is_settled_by_the_next_attempt(shop: World) -> None:
     client = shop.client()
     client.query(
@@ -352,6 +353,7 @@ def test_a_stranger_at_a_known_address_is_refused(web1: World, tmp_path: Path) -
         )
 
 
+@pytest.mark.fault("hosts", "late", "half-applied", "in doubt, probed: partial")
 def test_a_cut_cable_is_in_doubt_and_then_decidable(web1: World, hosts: Hosts) -> None:
     wait = "touch /run/begun; while [ ! -e /run/go ]; do sleep 0.05; done"
     step = RunCommand(argv=("sh", "-c", f"{wait}; rm /run/begun /run/go; exit 6"))
@@ -377,6 +379,7 @@ def test_a_cut_cable_is_in_doubt_and_then_decidable(web1: World, hosts: Hosts) -
     assert (found.verdict, "exit code 6" in found.evidence) == (Verdict.PARTIAL, True)
 
 
+@pytest.mark.fault("hosts", "during", "vanished", "in doubt, probed: unknown, left to a human")
 def test_after_a_boot_a_command_in_doubt_is_for_a_human(web1: World, hosts: Hosts) -> None:
     step = RunCommand(argv=("sh", "-c", "touch /run/begun; sleep 60"))
     context = web1.context()

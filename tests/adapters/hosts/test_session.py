@@ -65,7 +65,7 @@ class Pipe:
         return [json.loads(data[8 : 8 + HEADER.unpack(data[:8])[0]]) for data in self.sent[1:]]
 
 
-HELLO = MARK + frame(boot="b", uid=0, python="3")
+HELLO = MARK + frame(boot="b", uid=0, python="3", clock=0.0)
 
 
 def test_a_greeting_may_come_in_pieces_and_after_noise() -> None:
@@ -91,7 +91,10 @@ def test_an_answer_is_given_to_who_asked() -> None:
     pipe = Pipe(HELLO, frame(b"payload", number=1, value=5))
     answer = Session(ACCESS, pipe).ask("read", effect=False, seconds=1, fields={"path": "/x"})
     assert (answer.fields, answer.payload) == ({"value": 5}, b"payload")
-    assert pipe.requests == [{"path": "/x", "op": "read", "number": 1}]
+    (request,) = pipe.requests
+    # The agent's clock stood at 0 when it greeted.
+    assert 0 < request.pop("until") < 2
+    assert request == {"path": "/x", "op": "read", "number": 1}
 
 
 def test_a_refusal_is_a_failed_step_with_its_advice() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from . import look
 from .commands import run_captured
 from .paths import parent, parts_of
-from .wire import Refusal
+from .wire import Refusal, in_time
 
 MYPY = False
 if MYPY:
@@ -58,6 +58,7 @@ def write(path: str, payload: bytes, stage: str, offset: int, last: bool, meta: 
                 return ""
             digest = _dress(handle, old, path, meta)
             _validate(path, beside, meta.get("validate"))
+            in_time()
             os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
             _sync(folder)
         except BaseException:

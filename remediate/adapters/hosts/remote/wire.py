@@ -4,6 +4,7 @@ import json
 import os
 import select
 import struct
+import time
 
 MYPY = False
 if MYPY:
@@ -19,6 +20,10 @@ MARK = b"\n\0remediate agent 1\0\n"
 LONGEST = 64 << 20
 #: An agent that nobody asks anything for so long has been forgotten.
 IDLE_SECONDS = 3600.0
+#: CLOCK_BOOTTIME, which also goes on while a machine sleeps; Python 3.6 has no name for it.
+_SINCE_BOOT = 7
+#: Until when the client waits for the request at work; None if it did not say.
+_until: "list[float | None]" = [None]
 
 
 class Refusal(Exception):
@@ -28,6 +33,21 @@ class Refusal(Exception):
         Exception.__init__(self, problem)
         self.problem = problem
         self.advice = advice
+
+
+def clock() -> float:
+    """Seconds since this machine was booted."""
+    return time.clock_gettime(_SINCE_BOOT)
+
+
+def in_time() -> None:
+    """Asked right before an effect. Whoever waited in vain has looked for it, and must not be made a liar.
+
+    Raises:
+        Refusal: nobody waits for this request any more.
+    """
+    if _until[0] is not None and clock() > _until[0]:
+        raise Refusal("the request came, or was ready, when nobody waited for it any more; nothing was done")
 
 
 def _exactly(count: int) -> bytes:
@@ -73,7 +93,9 @@ def _answer(
 ) -> "tuple[dict[str, Any], bytes]":
     handler = handlers.get(request.pop("op", ""))
     asked = request.get("path")
+    _until[0] = request.pop("until", None)
     try:
+        in_time()
         if handler is None:
             raise Refusal("the agent doesn't know this request")
         if payload:
@@ -92,7 +114,7 @@ def _answer(
 def serve(handlers: "Mapping[str, Callable[..., Answer]]", hello: "Mapping[str, Any]") -> None:
     """Greet, then answer one request after the other until the client is gone."""
     os.write(1, MARK)
-    send(hello)
+    send(dict(hello, clock=clock()))
     while True:
         frame = _receive()
         if frame is None:
