@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from remediate.checker import approval, ending, recovery, way_back
+from remediate.checker import approval, bounds, ending, outside, recovery, way_back
+from remediate.checker.outside import Anchor, Outside
 from remediate.checker.record import Record
 from remediate.model.base import State
 from remediate.model.event import Event
 from remediate.model.plan import Plan
 
-__all__ = ["RULES", "Violation", "check"]
+__all__ = ["RULES", "Anchor", "Outside", "Violation", "check"]
 
 #: Each yields, in words, what contradicts its invariant.
 RULES = {
@@ -31,6 +32,10 @@ RULES = {
     "V10": ending.every_target_ends,
     "V11": way_back.in_reverse,
     "V12": ending.nothing_is_no_success,
+    "V13": outside.told_once_in_order,
+    "V14": outside.as_witnessed,
+    "V15": outside.no_secret,
+    "L1": bounds.it_ends,
 }
 
 
@@ -45,7 +50,10 @@ class Violation(NamedTuple):
 
 
 def check(
-    plan: Plan, events: Iterable[Event], states: Mapping[str, State] | None = None
+    plan: Plan,
+    events: Iterable[Event],
+    states: Mapping[str, State] | None = None,
+    beside: Outside | None = None,
 ) -> tuple[Violation, ...]:
     """What contradicts the invariants; empty if nothing does.
 
@@ -53,8 +61,9 @@ def check(
         plan: the plan that the run was started with.
         events: all events of the run, in their order; a run that goes on may be judged so far.
         states: facts of the targets as they are now, by name, where somebody read them after the run's end.
+        beside: what the ticket tells, and who knows secrets; without it V13 to V15 see the record only.
     """
-    record = Record(plan, tuple(events))
+    record = Record(plan, tuple(events), beside or Outside())
     found = [Violation(name, text) for name, rule in RULES.items() for text in rule(record)]
     return (*found, *(Violation("V10", text) for text in _as_they_are(record, states or {})))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from remediate.checker.outside import Outside
 from remediate.model.base import State
 from remediate.model.event import (
     Body,
@@ -37,6 +38,7 @@ class Record:
 
     plan: Plan
     events: tuple[Event, ...]
+    outside: Outside = Outside()  # noqa: RUF009 -- frozen
     _steps: dict[str, PlannedStep] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from remediate.checker import RULES, check
+from remediate.checker import RULES, Anchor, Outside, check
 from remediate.errors import Exit
 from remediate.model.base import State
 from remediate.model.change import Window
@@ -93,6 +93,26 @@ def moved_to_end(meets: Callable[[Body], bool]) -> Edit:
     return edit
 
 
+def repeated(meets: Callable[[Body], bool], times: int) -> Edit:
+    """The record with the first body that meets this told so often more."""
+
+    def edit(events: list[Event]) -> list[Event]:
+        place = next(i for i, e in enumerate(events) if meets(e.body))
+        return told([*events[:place], *[events[place]] * times, *events[place:]])
+
+    return edit
+
+
+def appended(meets: Callable[[Body], bool]) -> Edit:
+    """The record with the first body that meets this told once more, at its end."""
+    return lambda events: told([*events, next(e for e in events if meets(e.body))])
+
+
+def rehashed(events: list[Event]) -> list[Event]:
+    """The record with another hash in its fourth event."""
+    return [*events[:3], replace(events[3], hash="f" * 64), *events[4:]]
+
+
 FORWARD = is_a(Intent, verb=Verb.APPLY, step="s2-change", target="t1")
 BACK = is_a(Intent, verb=Verb.UNDO, step="s2-change", target="t2")
 DONE = is_a(Outcome, verb=Verb.APPLY, step="s2-change", target="t1")
@@ -123,6 +143,11 @@ CASES = [
     ("V11", "fail-after", without(is_a(RollbackStarted)), "no rollback of it"),
     ("V11", "verify", moved_to_end(is_a(Intent, verb=Verb.UNDO, step="s2-change")), "out of order"),
     ("V12", "", changed(is_a(RunStarted), targets=0), "it started 0 targets"),
+    ("V14", "", rehashed, "event 5 does not follow event 4"),
+    ("L1", "", appended(FORWARD), "intent follows the run's end"),
+    ("L1", "fail-after", repeated(BACK, 30), "had 31 undos"),
+    ("L1", "", repeated(FORWARD, 2), "had 3 attempts; 2 are allowed"),
+    ("L1", "doubt-after", repeated(is_a(Probed), 30), "had 31 probes"),
 ]  # fmt: skip
 
 
@@ -134,9 +159,53 @@ def test_a_record_that_contradicts_it(invariant: str, fault: str, edit: Edit, sa
     assert any(v.invariant == invariant and says in v.text for v in found), found
 
 
+#: The number of the last event of the run without a fault.
+ENDS = 25
+OUTSIDE = [
+    ("V13", Outside(told=(1, 5, 5)), "event 5 after event 5"),
+    ("V13", Outside(told=(1, 9, 5)), "event 5 after event 9"),
+    ("V13", Outside(told=(1, 5)), "its ticket tells up to event 5"),
+    ("V13", Outside(told=()), "its ticket tells up to event 0"),
+    ("V14", Outside(told=(1, 9999)), "its end was cut off"),
+    ("V14", Outside(anchors=(Anchor(1, 1, "f" * 64),)), "event 1 is not the one"),
+    ("V14", Outside(anchors=(Anchor(1, 2, ""),)), "event 1 is not the one"),
+    ("V14", Outside(told=(1, ENDS), witnessed=frozenset({"run-started"})), "no checkpoint of event 1"),
+    ("V15", Outside(secret=lambda text: "run-started" in text), "event 1 (run-started) holds a secret"),
+    ("V15", Outside(writings={"log.md": "s3"}, secret=lambda text: text == "s3"), "log.md holds a secret"),
+]
+
+
+@pytest.mark.parametrize(("invariant", "beside", "says"), OUTSIDE)
+def test_what_others_hold_contradicts_it(invariant: str, beside: Outside, says: str) -> None:
+    sim = ran()
+    found = check(sim.plan, sim.journal.events, beside=beside)
+    assert any(v.invariant == invariant and says in v.text for v in found), found
+    assert {v.invariant for v in found} == {invariant}
+
+
+def test_what_others_hold_agrees() -> None:
+    sim = ran()
+    events = sim.journal.events
+    beside = Outside(
+        told=(1, 4, len(events)),
+        anchors=(Anchor(1, 1, ""), Anchor(len(events), len(events), "")),
+        witnessed=frozenset({"run-started", "run-finished"}),
+        writings={"log.md": "harmless"},
+        secret=lambda text: "s3cr3t" in text,
+    )
+    assert check(sim.plan, events, beside=beside) == ()
+
+
+def test_of_a_run_that_goes_on_the_ticket_tells_so_far() -> None:
+    sim = ran()
+    assert check(sim.plan, sim.journal.events[:5], beside=Outside(told=(1,))) == ()
+
+
 def test_every_rule_has_a_case() -> None:
     """V3 has its cases below."""
-    assert {case[0] for case in CASES} | {"V3"} == set(RULES)
+    cases = {case[0] for case in CASES} | {case[0] for case in OUTSIDE}
+    assert cases | {"V3"} == set(RULES)
+    assert set(RULES) == {f"V{number}" for number in range(1, 16)} | {"L1"}
 
 
 def test_forward_after_the_rollback_began() -> None:
