@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,10 +70,12 @@ def test_only_a_proved_certificate_is_put_in_place(tmp_path: Path) -> None:
             "tls_signer": [sys.executable, str(tmp_path / "sign.py"), str(tmp_path)],
         },
     )
+    (tmp_path / "good.crt").chmod(0o640)
     found = step.apply_many(world.contexts())
     assert (found["good"].status, found["good"].changed) == (Status.OK, True), found["good"]
     new = x509.load_pem_x509_certificate((tmp_path / "good.crt").read_bytes())
     assert new.not_valid_after_utc > datetime.now(UTC) + timedelta(days=30)
+    assert stat.S_IMODE((tmp_path / "good.crt").stat().st_mode) == 0o640
     for name, why in EXPECTED.items():
         if name != "good":
             assert found[name].status is Status.FAILED, name
