@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -52,6 +52,25 @@ class Interrupt:
             "stopping after the step in flight; `remediate run FILE` goes on from there "
             "(Ctrl-C again: stop at once, recovery will probe what was in flight)"
         )
+
+
+@contextmanager
+def stoppable(asked: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came, which ``asked`` is told; the second one is a `KeyboardInterrupt`."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        asked()
+
+    old = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -14,7 +14,18 @@ from pathlib import Path
 import click
 
 import remediate
-from remediate.cli import approvals, backups, control, diagnose, labs, observing, plans, runs, snapshots
+from remediate.cli import (
+    approvals,
+    backups,
+    control,
+    diagnose,
+    labs,
+    observing,
+    plans,
+    proving,
+    runs,
+    snapshots,
+)
 from remediate.cli.options import OUTPUTS, Listing, Settings, with_globals
 from remediate.cli.streams import prepare
 from remediate.errors import Exit, InputError, RemediateError
@@ -23,6 +34,7 @@ _GROUPS = (
     ("Plan and approve", ("runbooks", "plan", "show", "approve", "deny")),
     ("Run", ("run", "pause", "resume", "abort", "decide", "accept", "rollback")),
     ("Look", ("diagnose", "runs", "status", "watch", "log", "report", "audit", "snapshots", "backups")),
+    ("Prove", ("test",)),
     ("Machine", ("lab", "doctor")),
 )
 
@@ -73,7 +85,7 @@ def _output_of_environment() -> str:
     return named
 
 
-for module in (plans, approvals, runs, control, diagnose, observing, snapshots, backups, labs):
+for module in (plans, approvals, runs, control, diagnose, observing, snapshots, backups, proving, labs):
     for command in module.COMMANDS:
         cli.add_command(with_globals(command))
 

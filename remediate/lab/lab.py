@@ -38,6 +38,11 @@ def components(hosts: int = DEFAULT, databases: bool = False) -> tuple[Component
     return (machines, VCenter(), RequestTracker(), People())
 
 
+def hosts() -> Hosts:
+    """Those of the lab on this machine."""
+    return next(part for part in components() if isinstance(part, Hosts))
+
+
 def extra_parts(names: Iterable[str]) -> tuple[Component, ...]:
     """Those of `EXTRAS` with these names, in the order in which they start."""
     wanted = set(names)

@@ -74,3 +74,5 @@ class Context:
     """For undo: a human signed that what others changed since may be lost."""
     attempts: int = 1
     """How many attempts of this step were begun on this target; all may have left something running."""
+    cut: int = 0
+    """To prove a rollback: the attempt dies after so many changes. 0: nobody breaks it on purpose."""

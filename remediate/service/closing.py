@@ -1,12 +1,16 @@
-"""The end of a run's ticket: when the run ends, and again when an earlier process died or gave up."""
+"""The end of a run: of its ticket, also when an earlier process died or gave up; and of its journal."""
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remediate.engine.state import RunState
-from remediate.errors import Exit, Refused, Waiting
+from remediate.errors import Exit, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
 from remediate.model.event import RunStarted
 from remediate.model.plan import Plan
 from remediate.service.project import Project
@@ -74,3 +78,14 @@ def _newest_of(project: Project, plan: Plan, run: str) -> bool:
     runs = project.journal.runs()
     later = (project.journal.events(other)[0].body for other in runs[runs.index(run) + 1 :])
     return not any(isinstance(b, RunStarted) and b.ticket == plan.ticket.id for b in later)
+
+
+def halted(run: str, folder: Path, error: JournalUnwritable) -> RemediateError:
+    """The journal can't take any more: say so where a file can still be written."""
+    text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: run {run} halted: {error}\n"
+    for place in (folder, Path(tempfile.gettempdir())):
+        note = place / f"remediate-{run}-halted.txt"
+        with contextlib.suppress(OSError):
+            note.write_text(text)
+            break
+    return NeedsHuman(f"run {run} halted: {error.problem} (noted in {note})", error.advice)

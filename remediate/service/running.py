@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from remediate.approval.policy import Standing, recheck
 from remediate.engine.fold import replay
 from remediate.engine.runner import QueueInbox, Runner, ThreadPool
 from remediate.engine.state import RunState
-from remediate.errors import Exit, InputError, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
+from remediate.errors import Exit, InputError, JournalUnwritable, Refused, Waiting
 from remediate.journal.holder import this_process
 from remediate.journal.interface import Lease
 from remediate.journal.writer import Writer
@@ -30,7 +29,7 @@ from remediate.report.words import count
 from remediate.service import preflight
 from remediate.service.approving import standing
 from remediate.service.artefacts import copy
-from remediate.service.closing import close, close_again
+from remediate.service.closing import close, close_again, halted
 from remediate.service.contexts import Contexts, all_hosts
 from remediate.service.folders import private
 from remediate.service.planning import read_plan
@@ -49,8 +48,10 @@ class Screen:
     progress: Callable[[str], None] = lambda _: None
 
 
-def execute(project: Project, file: Path, screen: Screen) -> Exit:
-    """Run a plan file: start it, go on with it, or say why not.
+def execute(
+    project: Project, file: Path, screen: Screen, port: Callable[..., AdapterPort] = AdapterPort
+) -> Exit:
+    """Run a plan file: start it, go on with it, or say why not. ``port`` makes what carries it out.
 
     Raises:
         Refused: it may not start; nothing was touched.
@@ -68,7 +69,7 @@ def execute(project: Project, file: Path, screen: Screen) -> Exit:
     run = f"r-{plan.digest[:8]}"
     lease = _take(project, run, plan.by_name)
     try:
-        return _Execution(project, run, plan, lease, screen).start(found, file)
+        return _Execution(project, run, plan, lease, screen, port).start(found, file)
     except (InputError, Refused, Waiting):
         if project.journal.run_of_plan(plan.digest) is None:
             project.journal.release(lease)
@@ -104,9 +105,17 @@ def _take(project: Project, run: str, targets: Iterable[str]) -> Lease:
 class _Execution:
     """One process's part in a run: from the lease to letting it go."""
 
-    def __init__(self, project: Project, run: str, plan: Plan, lease: Lease, screen: Screen) -> None:
+    def __init__(
+        self,
+        project: Project,
+        run: str,
+        plan: Plan,
+        lease: Lease,
+        screen: Screen,
+        port: Callable[..., AdapterPort] = AdapterPort,
+    ) -> None:
         self._project, self._run, self._plan, self._lease = project, run, plan, lease
-        self._screen = screen
+        self._screen, self._make_port = screen, port
         self._folder = project.run_folder(run)
         self._revoked = len(project.journal.revocations(plan.digest))
         self._standing: Standing | None = None
@@ -193,7 +202,7 @@ class _Execution:
                 peers=all_hosts(self._plan),
                 timeout=limits.step_timeout,
             )
-            port = AdapterPort(
+            port = self._make_port(
                 self._plan,
                 contexts,
                 self._authorised,
@@ -255,7 +264,7 @@ class _Execution:
             )  # fmt: skip
             code = runner.run()
         except JournalUnwritable as error:
-            raise self._halted(error) from error
+            raise halted(self._run, self._folder, error) from error
         finally:
             pool.close()
             writer.close()
@@ -289,13 +298,3 @@ class _Execution:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
         kept = [n for n, t in state.targets.items() if t.settled in (None, Final.HUMAN) and not t.accepted]
         self._project.journal.release(self._lease, kept)
-
-    def _halted(self, error: JournalUnwritable) -> RemediateError:
-        """The journal can't take any more: say so where a file can still be written."""
-        text = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: run {self._run} halted: {error}\n"
-        for folder in (self._folder, Path(tempfile.gettempdir())):
-            note = folder / f"remediate-{self._run}-halted.txt"
-            with contextlib.suppress(OSError):
-                note.write_text(text)
-                break
-        return NeedsHuman(f"run {self._run} halted: {error.problem} (noted in {note})", error.advice)

@@ -130,6 +130,8 @@ def _environment(job: Job, folder: Path, prepared: dict[str, str]) -> dict[str, 
     programs = [str(Path(sys.executable).parent), "/usr/local/sbin", "/usr/local/bin"]
     if job.check:
         found["REMEDIATE_SKIPPED"] = str(folder / _SKIPPED)
+    if job.cut:
+        found |= {"ANSIBLE_CALLBACKS_ENABLED": "remediate_token,remediate_cut", "REMEDIATE_CUT": str(job.cut)}
     return found | {
         "PATH": os.pathsep.join([*programs, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]),
         "ANSIBLE_CALLBACK_PLUGINS": f"{_PLUGINS}:{found['ANSIBLE_CALLBACK_PLUGINS']}",

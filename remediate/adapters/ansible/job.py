@@ -46,6 +46,8 @@ class Job:
     skip_tags: Sequence[str] = ()
     check: bool = False
     diff: bool = False
+    cut: int = 0
+    """Ansible dies after so many changes; 0: it does not."""
 
     call: str = field(default_factory=lambda: secrets.token_hex(8))
     """Names this call: reads of one attempt may go on side by side."""

@@ -202,6 +202,7 @@ def _batches(
             "targets": tuple(c.target for c in group),
             "timeout": max(c.timeout for c in group),
             "check": check,
+            "cut": 0 if check else max(c.cut for c in group),
         }
         yield replace(make(group[0]), **changes), [c.target.name for c in group]
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from remediate.adapters.hosts import remote
 
 #: In the order in which they can be run.
-_MODULES = "wire paths commands look put facts debs processes jobs main".split()
+_MODULES = "wire paths commands look put facts debs processes jobs whole main".split()
 
 _LOADER = """
 import json, sys, types

@@ -22,6 +22,8 @@ SLACK = 15.0
 _LOOK = 60.0
 _SIMULATE = 180.0
 _FETCH = 900.0
+#: Of one request that reads all of a host.
+_WHOLE = 300.0
 
 
 class HostReader:
@@ -78,6 +80,15 @@ class HostReader:
             Grabbed(one["path"], _clean(one["fact"]), _entries(one["entries"], answer.payload))
             for one in answer.fields["found"]
         )
+
+    def whole(
+        self, watch: Sequence[str], ignored: Sequence[str], units: Sequence[str], seconds: float = _WHOLE
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Files below ``watch``, packages and units, by kind and name, without those that patterns ignore."""
+        fields = self._read(
+            "whole", seconds, watch=list(watch), ignored=list(ignored), units=list(units)
+        ).fields
+        return {kind: fields[kind] for kind in ("files", "packages", "units")}
 
     def read(self, path: str, limit: int = 64 << 20) -> bytes:
         """The content of a regular file.

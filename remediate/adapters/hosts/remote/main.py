@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 
-from . import debs, facts, jobs, look, put
+from . import debs, facts, jobs, look, put, whole
 from .commands import run_captured
 from .wire import Refusal, serve
 
@@ -171,6 +171,7 @@ def run() -> None:
         "kill": _kill,
         "forget": _forget,
         "socket": _socket,
+        "whole": whole.whole,
     }
     hello = {"boot": jobs.boot_id(), "uid": os.geteuid(), "python": "{}.{}.{}".format(*sys.version_info)}
     try:

@@ -1,0 +1,72 @@
+"""Every host of a plan as a whole, read from outside of any run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from remediate.adapters.clients import ClientPool
+from remediate.adapters.whole import Looking, read_whole
+from remediate.model.base import State
+from remediate.model.plan import Plan
+from remediate.model.proof import Difference, differences
+from remediate.model.step import Role, Step
+from remediate.model.target import Target
+from remediate.service.contexts import Contexts, all_hosts
+from remediate.service.project import Project
+
+_AT_ONCE = 16
+#: What is seen once may be on its way; what is still there so many seconds later stays.
+_SETTLE_SECONDS = 3.0
+
+
+class Whole:
+    """Reads all hosts that a plan changes or acts through."""
+
+    def __init__(self, project: Project, plan: Plan, looking: Looking) -> None:
+        self._project, self._plan, self._looking = project, plan, looking
+        self._hosts = all_hosts(plan)
+        # From the bytes of the plan, once.
+        self._steps = {s.id: s.build() for s in plan.steps if s.role is not Role.GATE}
+
+    def read(self) -> dict[str, State]:
+        """By host, over connections that nobody used before.
+
+        Raises:
+            StepFailed: one can't be read.
+        """
+        with (
+            TemporaryDirectory(prefix="remediate-whole-") as folder,
+            ClientPool() as clients,
+            ThreadPoolExecutor(min(_AT_ONCE, len(self._hosts))) as pool,
+        ):
+            contexts = Contexts(
+                run=f"whole-{os.getpid()}",
+                clients=clients,
+                secrets=self._project.credentials,
+                artefacts=self._project.root,
+                workspace=Path(folder),
+                peers=self._hosts,
+                timeout=self._project.config.limits.step_timeout,
+            )
+
+            def one(host: Target) -> State:
+                return read_whole(contexts.make("whole", host), self._of(host.name), self._looking)
+
+            return dict(zip(self._hosts, pool.map(one, self._hosts.values()), strict=True))
+
+    def compare(self, before: Mapping[str, State]) -> tuple[dict[str, State], tuple[Difference, ...]]:
+        """How all hosts are now, and what is not as before even at a second look."""
+        now = self.read()
+        if now != before:
+            time.sleep(_SETTLE_SECONDS)
+            now = self.read()
+        found = [d for name, state in now.items() for d in differences(name, before[name], state)]
+        return now, tuple(found)
+
+    def _of(self, host: str) -> list[Step]:
+        return [self._steps[s.id] for s in self._plan.steps if host in s.target_set and s.id in self._steps]
