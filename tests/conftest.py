@@ -1,4 +1,4 @@
-"""For all tests: a passed test's marks of the faults that it made become rows of docs/reliability.md."""
+"""For all tests: a passed test's marks of what it tried become rows of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def pytest_runtest_makereport(
     """Only what held is told."""
     report = yield
     if report.when == "call" and report.passed:
-        for mark in item.iter_markers("fault"):
-            record("matrix", *mark.args)
+        for name, section in (("fault", "matrix"), ("hostile", "hostile")):
+            for mark in item.iter_markers(name):
+                record(section, *mark.args)
     return report

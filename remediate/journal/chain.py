@@ -33,7 +33,7 @@ def broken(rows: Iterable[tuple[int, str, int, float, str, str, str, str, str | 
         if row_prev != prev:
             findings.append(f"record {seq} does not follow the record before it")
         intact = row_hash == record_hash(row_prev, seq, run, number, at, body)
-        if not intact or (kind, plan) != found_by(json.loads(body)):
+        if not intact or (kind, plan) != found_by(body):
             findings.append(f"record {seq} (run {run}, event {number}) was edited")
         if number != numbers.get(run, 0) + 1:
             findings.append(f"run {run}: event {number} follows event {numbers.get(run, 0)}")
@@ -41,7 +41,11 @@ def broken(rows: Iterable[tuple[int, str, int, float, str, str, str, str, str | 
     return findings
 
 
-def found_by(body: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Kind and plan, by which a record is searched for; copies of what the body says."""
-    kind = str(body["kind"])
-    return kind, body["plan"] if kind in ("run-started", "revoked") else None
+def found_by(body: str) -> tuple[str, str | None] | None:
+    """Kind and plan, by which a record is searched for; None if the body says no such thing."""
+    try:
+        said: Mapping[str, Any] = json.loads(body)
+        kind = str(said["kind"])
+        return kind, said["plan"] if kind in ("run-started", "revoked") else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

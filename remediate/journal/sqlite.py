@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
@@ -18,6 +18,7 @@ from remediate.journal.chain import GENESIS, broken, record_hash
 from remediate.journal.holder import certainly_dead
 from remediate.journal.interface import Held, Lease
 from remediate.model.event import BODY, Body, Event, Final, Revoked, RunStarted
+from remediate.model.wording import problems
 
 FORMAT = "1"
 
@@ -189,10 +190,10 @@ class SqliteJournal:
                 for statement in filter(None, map(str.strip, _SCHEMA.split(";"))):
                     db.execute(statement)
                 db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-            (found,) = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-        if found != FORMAT:
+            row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() or ("unknown",)
+        if row[0] != FORMAT:
             raise InputError(
-                f"the journal {self.path} has format {found}; this version reads format {FORMAT}",
+                f"the journal {self.path} has format {row[0]}; this version reads format {FORMAT}",
                 "use the version of remediate that wrote it to finish its runs",
             )
 
@@ -254,7 +255,16 @@ class SqliteJournal:
         sql = f"SELECT seq, run, number, at, body, prev, hash FROM events {where}"  # noqa: S608 - constants
         with self._mutex, self._reading():
             rows = self._db.execute(sql, args).fetchall()
-        return [Event(s, r, n, a, BODY.validate_json(b), p, h) for s, r, n, a, b, p, h in rows]
+        return [Event(s, r, n, a, self._body(s, b), p, h) for s, r, n, a, b, p, h in rows]
+
+    def _body(self, seq: int, text: str) -> Body:
+        try:
+            return BODY.validate_json(text)
+        except ValidationError as error:
+            raise JournalUnwritable(
+                f"the journal {self.path} can't be read: record {seq}: {problems(error)[0]}",
+                "see `remediate audit`; if the record was edited, put the journal's backup in its place",
+            ) from None
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -44,6 +45,7 @@ def fingerprint(state: Mapping[str, JsonValue]) -> str:
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 1000 * 366 * 86400.0
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*$")
 
 
@@ -56,11 +58,14 @@ def seconds(value: object) -> float:
     if isinstance(value, timedelta):
         result = value.total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        result = float(value)
+        # Comparing first: a whole number may be too large to be a float.
+        result = float(value) if -_LONGEST <= value <= _LONGEST else math.inf
     elif isinstance(value, str) and (match := _DURATION.match(value)):
         result = float(match[1]) * _UNITS[match[2]]
     else:
         raise ValueError(f"not a duration: {value!r} (write 30s, 5m, 2h or 1d)")
+    if not result <= _LONGEST:
+        raise ValueError("a duration has an end, at most a thousand years")
     if result < 0:
         raise ValueError(f"a duration can't be negative: {value!r}")
     return result
