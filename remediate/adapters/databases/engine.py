@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +13,15 @@ from typing import Any, Self
 
 from remediate.adapters.databases.endpoint import Endpoint, wanted
 from remediate.adapters.databases.tunnel import tunnel
+from remediate.adapters.hosts.ssh import watchdog
 from remediate.errors import InputError
 from remediate.model.step import Context
 
 #: The table in which a change notes, in its own transaction where there is one, that it was made. It is no
 #: part of any comparison, and is dropped when its last row is.
 MARKS = "remediate_marks"
+#: What a statement may take beyond its own limit, in seconds: the server ends it, and has to say so.
+SLACK = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,27 @@ class Replica:
 class Session(ABC):
     """One login in one database. Not for two threads at once. It commits nothing by itself but what
     ``autocommit`` statements do; leaving the ``with`` block rolls back what is open, and closes."""
+
+    patience: float | None = None
+    """Seconds after which a statement without an answer has lost its connection; see `Engine.limit`."""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For one statement. What keeps a connection and never answers can't hold the caller for ever."""
+        if self.patience is None:
+            yield
+            return
+        with watchdog(self.patience, self.hang_up):
+            yield
+
+    def hang_up(self) -> None:
+        """End the connection under whoever waits for an answer."""
+        with socket.socket(fileno=os.dup(self.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """The connection's socket."""
 
     @abstractmethod
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

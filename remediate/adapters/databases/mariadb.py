@@ -10,7 +10,7 @@ from typing import Any
 
 from remediate.adapters.clients import load_sdk
 from remediate.adapters.databases.endpoint import Endpoint
-from remediate.adapters.databases.engine import MARKS, Column, Engine, Measure, Replica, Session
+from remediate.adapters.databases.engine import MARKS, SLACK, Column, Engine, Measure, Replica, Session
 from remediate.errors import InDoubt, StepFailed
 from remediate.model.base import sha256
 
@@ -72,7 +72,7 @@ class MariaSession(Session):
         import pymysql
 
         try:
-            with self._connection.cursor() as cursor:
+            with self.waiting(), self._connection.cursor() as cursor:
                 yield cursor
         except pymysql.MySQLError as error:
             code = error.args[0] if error.args else 0
@@ -116,6 +116,10 @@ class MariaSession(Session):
     def number(self) -> int:
         """See `Session`."""
         return int(self._connection.thread_id())
+
+    def fileno(self) -> int:
+        """See `Session`."""
+        return int(self._connection._sock.fileno())
 
     def close(self) -> None:
         """See `Session`."""
@@ -240,6 +244,7 @@ class MariaDB(Engine):
     def limit(self, session: Session, lock_seconds: float, statement_seconds: float) -> None:
         """See `Engine`. Waiting for a lock is counted in whole seconds here."""
         lock = max(1, round(lock_seconds))
+        session.patience = statement_seconds + SLACK
         session.do(
             f"SET SESSION lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}, "
             f"max_statement_time = {max(1.0, statement_seconds):.3f}"

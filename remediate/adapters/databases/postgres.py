@@ -8,7 +8,7 @@ from typing import Any
 
 from remediate.adapters.clients import load_sdk
 from remediate.adapters.databases.endpoint import Endpoint
-from remediate.adapters.databases.engine import MARKS, Column, Engine, Measure, Replica, Session
+from remediate.adapters.databases.engine import MARKS, SLACK, Column, Engine, Measure, Replica, Session
 from remediate.errors import InDoubt, StepFailed
 
 _CONNECT_SECONDS = 10
@@ -75,7 +75,7 @@ class PostgresSession(Session):
         import psycopg
 
         try:
-            with self._connection.cursor() as cursor:
+            with self.waiting(), self._connection.cursor() as cursor:
                 yield cursor
         except psycopg.Error as error:
             if self._connection.closed or self._connection.broken:
@@ -117,6 +117,10 @@ class PostgresSession(Session):
     def number(self) -> int:
         """See `Session`."""
         return int(self._connection.info.backend_pid)
+
+    def fileno(self) -> int:
+        """See `Session`."""
+        return self._connection.fileno()
 
     def close(self) -> None:
         """See `Session`."""
@@ -276,6 +280,7 @@ class Postgres(Engine):
     def limit(self, session: Session, lock_seconds: float, statement_seconds: float) -> None:
         """See `Engine`. A transaction that is left open for as long is ended by the server, too."""
         statement = str(max(1, round(statement_seconds * 1000)))
+        session.patience = statement_seconds + SLACK
         session.rows(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false), "
             "set_config('idle_in_transaction_session_timeout', %s, false)",

@@ -222,6 +222,12 @@ class DataFix(DatabaseStep):
         else:
             table.update(keys, *self._assignments(table))
             new = table.at(columns, keys)
+            if new.keys() != old.keys():
+                raise StepFailed(
+                    f"{len(keys)} rows of {self.table} were changed, and {len(new)} of them are there "
+                    "afterwards; nothing was committed",
+                    "look at the triggers of the table",
+                )
         rows = tuple(Row(key, old[key], new.get(key)) for key in keys)
         return Kept(self.table, table.key, columns, rows)
 

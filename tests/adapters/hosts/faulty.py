@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,69 +15,7 @@ from pathlib import Path
 import paramiko
 
 from tests.adapters.hosts.sshd import Sshd
-
-
-@dataclass
-class Passing:
-    """Bytes on their way, and between whom."""
-
-    data: bytes
-    channel: paramiko.Channel
-    process: subprocess.Popen[bytes]
-    gate: threading.Event
-
-    def cut(self) -> None:
-        """End the connection."""
-        self.channel.get_transport().close()
-
-
-Fault = Callable[[Passing], Iterable[bytes]]
-
-
-def lost(passing: Passing) -> Iterator[bytes]:
-    """The connection ends; nothing of it arrives."""
-    passing.cut()
-    yield from ()
-
-
-def halved(passing: Passing) -> Iterator[bytes]:
-    """Half of it arrives, and the connection ends."""
-    yield passing.data[: len(passing.data) // 2]
-    passing.cut()
-
-
-def twice(passing: Passing) -> Iterator[bytes]:
-    """It arrives two times."""
-    yield passing.data
-    yield passing.data
-
-
-def held(passing: Passing) -> Iterator[bytes]:
-    """It arrives when the gate opens, whoever has gone meanwhile."""
-    passing.gate.wait(60)
-    yield passing.data
-
-
-def swallowed(passing: Passing) -> Iterator[bytes]:
-    """It never arrives, and nothing tells."""
-    yield from ()
-
-
-def again_later(passing: Passing) -> Iterator[bytes]:
-    """It arrives, and once more when the gate opens."""
-    yield passing.data
-    passing.gate.wait(60)
-    yield passing.data
-
-
-def killed(passing: Passing) -> Iterator[bytes]:
-    """The process at the other end is killed before it arrives."""
-    pid = passing.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for child in (*map(int, children), pid):
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    yield from ()
+from tests.reliability.passing import Fault, Passing
 
 
 @dataclass
@@ -107,7 +45,7 @@ class Faulty(Sshd):
             return super().asked(channel, process, data)
         self.word = b""
         self._due.add(process.pid)
-        return self.request(Passing(data, channel, process, self.gate)) if self.request else (data,)
+        return self.request(self._passing(data, channel, process)) if self.request else (data,)
 
     def answered(
         self, channel: paramiko.Channel, process: subprocess.Popen[bytes], data: bytes
@@ -116,4 +54,15 @@ class Faulty(Sshd):
         if process.pid not in self._due:
             return super().answered(channel, process, data)
         self._due.discard(process.pid)
-        return self.answer(Passing(data, channel, process, self.gate)) if self.answer else (data,)
+        return self.answer(self._passing(data, channel, process)) if self.answer else (data,)
+
+    def _passing(self, data: bytes, channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> Passing:
+        return Passing(data, lambda: channel.get_transport().close(), lambda: _kill(process.pid), self.gate)
+
+
+def _kill(pid: int) -> None:
+    """A shell, and what it runs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for number in (*map(int, children), pid):
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)

@@ -19,11 +19,11 @@ from remediate.adapters.hosts.command import RunCommand
 from remediate.adapters.hosts.file import File
 from remediate.lab.command import run
 from remediate.model.target import Target
-from tests.adapters.hosts import faulty
 from tests.adapters.hosts.faulty import Faulty
 from tests.adapters.hosts.pace import Held, once, until
 from tests.adapters.hosts.sshd import new_key
 from tests.adapters.hosts.world import World
+from tests.reliability import passing
 from tests.reliability.faults import Attempt, Truth, case, ending, nothing
 
 Act = Callable[[], object]
@@ -136,7 +136,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         made.world.forget()
 
 
-def asks(fault: faulty.Fault) -> Callable[[Scene], None]:
+def asks(fault: passing.Fault) -> Callable[[Scene], None]:
     """Of the request."""
 
     def make(scene: Scene) -> None:
@@ -145,7 +145,7 @@ def asks(fault: faulty.Fault) -> Callable[[Scene], None]:
     return make
 
 
-def answers(fault: faulty.Fault) -> Callable[[Scene], None]:
+def answers(fault: passing.Fault) -> Callable[[Scene], None]:
     """Of its answer."""
 
     def make(scene: Scene) -> None:
@@ -203,7 +203,7 @@ def watcher_dies(scene: Scene) -> None:
 
 def first_answer_cut(scene: Scene) -> None:
     """The answer that says that the command is at work."""
-    scene.sshd.answer = faulty.halved
+    scene.sshd.answer = passing.halved
 
     def let_go() -> None:
         until(lambda: not scene.sshd.open())
@@ -213,29 +213,29 @@ def first_answer_cut(scene: Scene) -> None:
 
 
 def asked_twice_at_work(scene: Scene) -> None:
-    scene.sshd.request = faulty.twice
+    scene.sshd.request = passing.twice
     scene.meanwhile = scene.held.let_go
 
 
 def request_late(scene: Scene) -> None:
     """It was on its way for longer than anybody waited, also for the probe."""
-    scene.sshd.request = faulty.held
+    scene.sshd.request = passing.held
     scene.at_last = scene.sshd.arrive
 
 
 def request_late_again(scene: Scene) -> None:
-    scene.sshd.request, scene.sshd.answer = faulty.again_later, faulty.lost
+    scene.sshd.request, scene.sshd.answer = passing.again_later, passing.lost
     scene.at_last = scene.sshd.arrive
 
 
 APPLIED, NOT = "in doubt, probed: applied", "in doubt, probed: not-applied"
 HALF = "in doubt, probed: partial, undone"
 CASES = [
-    case("hosts", "before", "drop", NOT, asks(faulty.lost)),
-    case("hosts", "before", "timeout", NOT, asks(faulty.swallowed)),
-    case("hosts", "before", "truncated", NOT, asks(faulty.halved)),
-    case("hosts", "before", "duplicate", "done", asks(faulty.twice)),
-    case("hosts", "before", "vanished", NOT, asks(faulty.killed)),
+    case("hosts", "before", "drop", NOT, asks(passing.lost)),
+    case("hosts", "before", "timeout", NOT, asks(passing.swallowed)),
+    case("hosts", "before", "truncated", NOT, asks(passing.halved)),
+    case("hosts", "before", "duplicate", "done", asks(passing.twice)),
+    case("hosts", "before", "vanished", NOT, asks(passing.killed)),
     case("hosts", "during", "drop", APPLIED, cut_in_the_middle),
     case("hosts", "during", "half-applied", "failed, undone", fails_half_way),
     case("hosts", "during", "timeout", "failed, undone", takes_too_long),
@@ -243,11 +243,11 @@ CASES = [
     case("hosts", "during", "duplicate", "done", asked_twice_at_work),
     case("hosts", "during", "disk full", "failed, undone", needs_room),
     case("hosts", "during", "vanished", HALF, watcher_dies),
-    case("hosts", "after", "drop", APPLIED, answers(faulty.lost)),
-    case("hosts", "after", "timeout", APPLIED, answers(faulty.swallowed)),
-    case("hosts", "after", "truncated", APPLIED, answers(faulty.halved)),
-    case("hosts", "after", "duplicate", "done", answers(faulty.twice)),
-    case("hosts", "after", "vanished", APPLIED, answers(faulty.killed)),
+    case("hosts", "after", "drop", APPLIED, answers(passing.lost)),
+    case("hosts", "after", "timeout", APPLIED, answers(passing.swallowed)),
+    case("hosts", "after", "truncated", APPLIED, answers(passing.halved)),
+    case("hosts", "after", "duplicate", "done", answers(passing.twice)),
+    case("hosts", "after", "vanished", APPLIED, answers(passing.killed)),
     case("hosts", "late", "drop", APPLIED, cut_and_late),
     case("hosts", "late", "half-applied", HALF, late_and_half),
     case("hosts", "late", "timeout", NOT, request_late),
