@@ -62,9 +62,14 @@ class Signers:
         Raises:
             Refused: one is missing, or anybody may write it.
         """
-        path = config.path(config.approval.allowed_signers)
         revoked = config.approval.revoked_keys
-        return cls(path, _read(path), _read(config.path(revoked)) if revoked else None)
+        found = cls.read(config.path(config.approval.allowed_signers))
+        return replace(found, revoked=_read(config.path(revoked))) if revoked else found
+
+    @classmethod
+    def read(cls, path: Path) -> Signers:
+        """An allowed signers file. Raises as `load` does."""
+        return cls(path, _read(path))
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:

@@ -82,6 +82,14 @@ class Scrubber:
         spans += lookalikes(text)
         return _cut(text, sorted(spans)) if spans else text
 
+    def holds(self, text: str) -> bool:
+        """Whether a known value stands in this text, encoded in whichever way."""
+        patterns = self._patterns()
+        if not patterns:
+            return False
+        texts = [text, Unwrapped(text).text]
+        return any(pattern.search(t) for t in texts if t is not None for pattern in patterns)
+
     def scrub_json(self, value: JsonValue) -> JsonValue:
         """Like `scrub`, for every string, key and number of a JSON value; the shape stays."""
         if isinstance(value, str):

@@ -1,7 +1,7 @@
 """Use case: is the record whole, and was each run allowed?
 
-A hash chain alone doesn't tell that its end was cut off, or that an older copy was put in its place: the
-tickets, which tell how far each run was, do.
+A hash chain alone doesn't tell that it was rewritten whole, that its end was cut off, or that an older copy
+was put in its place: the tickets, which hold the journal's signed checkpoints, do.
 """
 
 from __future__ import annotations
@@ -13,32 +13,35 @@ from datetime import UTC, datetime
 from remediate.approval.envelope import Decision, Evidence, Settlement
 from remediate.approval.policy import settle
 from remediate.approval.verifying import verify
-from remediate.checker import check
+from remediate.checker import Outside, check
 from remediate.errors import RemediateError
 from remediate.model.event import Accepted, Decided, Event, Overwrite, RunStarted
-from remediate.model.plan import Plan
+from remediate.service.checkpoints import WITNESSED
+from remediate.service.known_secrets import learn, writings
 from remediate.service.project import Project
 from remediate.service.runs import LoadedRun, load_run, stored_plan
+from remediate.service.witnesses import Witnesses
+
+_WITNESSED_KINDS = frozenset(str(kind.model_fields["kind"].default) for kind in WITNESSED)
 
 
 def audit_runs(project: Project, run: str | None) -> list[str]:
     """What is wrong, in words; empty when all is whole. ``run`` None: every run."""
     findings = project.journal.audit()
-    plans: dict[str, tuple[Plan, int]] = {}
-    for name in project.journal.runs() if run is None else [project.find_run(run)]:
+    witnesses = Witnesses(project)
+    names = project.journal.runs()
+    for name in names if run is None else [project.find_run(run)]:
         try:
             loaded = load_run(project, name)
+            findings += [f"run {name}: {text}" for text in _run(project, loaded, witnesses)]
         except RemediateError as error:
             findings.append(f"run {name}: {error.problem}")
-            continue
-        plans[name] = loaded.plan, loaded.events[-1].number
-        findings += [f"run {name}: {text}" for text in _run(project, loaded)]
     if run is None:
-        plans |= {name: (plan, 0) for name, plan in _without_events(project, set(plans)).items()}
-    return findings + _cut_off(project, plans)
+        _ask_of_others(project, witnesses)
+    return [*findings, *witnesses.findings, *_lost(witnesses, set(names))]
 
 
-def _run(project: Project, loaded: LoadedRun) -> Iterator[str]:
+def _run(project: Project, loaded: LoadedRun, witnesses: Witnesses) -> Iterator[str]:
     first = loaded.events[0].body
     if not isinstance(first, RunStarted):
         yield "its first event is not its start"
@@ -49,11 +52,30 @@ def _run(project: Project, loaded: LoadedRun) -> Iterator[str]:
         if person not in approved:
             why = f": {'; '.join(reasons)}" if reasons else ""
             yield f"{person} approved it, but no valid envelope says so{why}"
-    for violation in check(loaded.plan, loaded.events):
+    beside = _beside(project, loaded, witnesses)
+    # Read after the ticket: a run that goes on tells nothing there that isn't in the journal.
+    events = project.journal.events(loaded.run)
+    for violation in check(loaded.plan, events, beside=beside):
         yield str(violation)
-    for event in loaded.events:
+    for event in events:
         if isinstance(event.body, Decided | Overwrite | Accepted):
             yield from _decision(project, loaded, event, event.body)
+
+
+def _beside(project: Project, loaded: LoadedRun, witnesses: Witnesses) -> Outside:
+    """What the ticket and the run's folder hold."""
+    said = witnesses.ask(loaded.plan, loaded.run)
+    learn(project, loaded.plan)
+    texts = writings(project, loaded.run)
+    if said is None:
+        return Outside(writings=texts, secret=project.credentials.scrubber.holds)
+    return Outside(
+        told=said.told,
+        anchors=said.anchors,
+        witnessed=_WITNESSED_KINDS,
+        writings={**texts, f"ticket {loaded.plan.ticket.id}": said.text},
+        secret=project.credentials.scrubber.holds,
+    )
 
 
 def _approved(project: Project, loaded: LoadedRun, at: datetime) -> tuple[set[str], list[str]]:
@@ -88,36 +110,23 @@ def _decision(
         yield error.problem
 
 
-def _without_events(project: Project, known: set[str]) -> dict[str, Plan]:
-    """Plans of run folders that the journal has no run for: most of them were refused before they began."""
-    found = {}
+def _ask_of_others(project: Project, witnesses: Witnesses) -> None:
+    """Hear the tickets of folders without a run in the journal: most were refused before they began."""
     for path in (project.config.state / "runs").glob("*/plan.json"):
         name = path.parent.name
-        if name in known:
-            continue
         with suppress(RemediateError, ValueError):  # ValueError: its records are there, and damaged
             if not project.journal.events(name):
-                found[name] = stored_plan(project, name)
-    return found
+                plan = stored_plan(project, name)
+                said = witnesses.ask(plan, name)
+                if said and said.told:
+                    witnesses.runs[name] = (plan.ticket.id, max(said.told))
 
 
-def _cut_off(project: Project, plans: dict[str, tuple[Plan, int]]) -> list[str]:
-    """Runs of which their ticket tells more than the journal does."""
-    findings: list[str] = []
-    for name, (plan, number) in plans.items():
-        if plan.ticket.system != project.config.ticket.system:
-            continue
-        try:
-            told = project.tickets.last_posted(plan.ticket.id, name)
-        except RemediateError as error:
-            # One that is down would be waited for again and again.
-            return [
-                *findings,
-                f"not compared with the tickets, so an end cut off would not show: {error.problem}",
-            ]
-        if told > number:
-            findings.append(
-                f"run {name}: ticket {plan.ticket.id} tells of event {told}, the journal ends with {number}:"
+def _lost(witnesses: Witnesses, known: set[str]) -> Iterator[str]:
+    """Runs of which a ticket tells, and the journal nothing."""
+    for name, (ticket, told) in witnesses.runs.items():
+        if name not in known:
+            yield (
+                f"run {name}: V14: ticket {ticket} tells of event {told}, the journal of none:"
                 " its end was cut off, or an older copy was put in its place"
             )
-    return findings
