@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from remediate.adapters.backups.store import Stored, check
 from remediate.adapters.hosts.vault import Vault
 from remediate.errors import StepFailed
 from remediate.model.base import Frozen, sha256
 from remediate.model.step import CheckResult, Context, Level, Probe, Verdict
+from remediate.model.wording import problems
 
 FORMAT = "remediate.backup/1"
 _DAY = 86400.0
+#: Until the year 9999, with which calendars end.
+_Time = Annotated[float, Field(ge=0, lt=253402300800)]
 
 
 class TableMeasure(Frozen):
@@ -56,8 +59,8 @@ class Manifest(Frozen):
     kind: str
     what: str
     """In words: ``MariaDB database shop``."""
-    taken: float
-    keep_until: float
+    taken: _Time
+    keep_until: _Time
     level: Level
     versions: dict[str, str]
     stored: Stored
@@ -112,7 +115,7 @@ def _parsed(raw: Mapping[str, Any], folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        raise StepFailed(f"{folder}: the manifest can't be read: {error}") from None
+        raise StepFailed(f"{folder}: the manifest can't be read: {problems(error)[0]}") from None
 
 
 def noted(context: Context) -> Manifest:

@@ -7,13 +7,16 @@ shows damage without any key; the first one proves that what comes out is what w
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Annotated, Any, Protocol, cast
+
+from pydantic import StringConstraints
 
 from remediate.adapters.clients import load_sdk
 from remediate.errors import StepFailed
@@ -27,7 +30,7 @@ _ADVICE = "restore this file from a copy with the right hash, or restore the tar
 class Stored(Frozen):
     """One content: where it lies, and both its sizes (bytes) and hashes (SHA-256)."""
 
-    file: str
+    file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,200}$")]
     size: int
     sha256: str
     raw_size: int
@@ -71,10 +74,11 @@ class _Source:
 
 @dataclass(slots=True)
 class _Sink:
-    """A function as a file to write to, hashed on the way; what it raises is kept."""
+    """A function as a file to write to, hashed on the way, for ``most`` bytes; what it raises is kept."""
 
     to: Callable[[bytes], object]
     hash: Any
+    most: float = math.inf
     size: int = 0
     failure: Exception | None = None
 
@@ -82,6 +86,8 @@ class _Sink:
         self.hash.update(data)
         self.size += len(data)
         try:
+            if self.size > self.most:
+                raise StepFailed(f"it holds more than the {self.most} bytes that were stored", _ADVICE)
             self.to(data)
         except Exception as error:
             self.failure = error
@@ -170,7 +176,7 @@ def pour(folder: Path, stored: Stored, to: Callable[[bytes], object], identity: 
     import zstandard
 
     path = folder / stored.file
-    sink = _Sink(to, hashlib.sha256())
+    sink = _Sink(to, hashlib.sha256(), stored.raw_size)
     with _opened(path) as file:
         disk = _Source(iter(lambda: file.read(_CHUNK), b""), hashlib.sha256())
         try:

@@ -18,6 +18,10 @@ from remediate.errors import StepFailed
 _BLOCK = 512
 _KINDS = {tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.DIRTYPE: "dir", tarfile.SYMTYPE: "link"}
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE)
+#: Bytes of an extended header: names, ACLs and attributes of one file. It is held in memory.
+_LONGEST_HEADER = 4 << 20
+#: A record of one says its length in so many digits at most.
+_DIGITS = 9
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Walker:
         self._passing = False
         self._held: list[bytes] = []
         """Blocks of the extended header, until the member is known."""
+        self._holding = 0
         self._pax: bytes | None = None
         self._ended = 0
 
@@ -85,7 +90,7 @@ class Walker:
     def _body(self, piece: bytes) -> None:
         self._left -= len(piece)
         if self._member is None:
-            self._held.append(piece)
+            self._hold(piece)
             self._pax = (self._pax or b"") + piece
             return
         data = piece[: max(0, self._member.size)]
@@ -107,23 +112,32 @@ class Walker:
             raise StepFailed(f"the archive is damaged: {error}") from None
         if self._ended:
             raise StepFailed("the archive goes on after its end")
+        if info.size < 0:
+            raise StepFailed("the archive is damaged: an entry is smaller than nothing")
         if info.type in _EXTENDED:
-            self._held.append(block)
             self._left = _padded(info.size)
+            self._hold(block)
             return
         self._begin(block, info)
+
+    def _hold(self, piece: bytes) -> None:
+        self._held.append(piece)
+        self._holding += len(piece)
+        if self._holding + self._left > _LONGEST_HEADER:
+            raise StepFailed("the archive is damaged: an extended header does not end")
 
     def _begin(self, block: bytes, info: tarfile.TarInfo) -> None:
         said = _records(self._pax or b"")
         name = os.fsdecode(said.get(b"path", os.fsencode(info.name)))
-        size = int(said.get(b"size", info.size)) if info.isreg() else 0
+        size = _number(said[b"size"]) if b"size" in said else info.size
+        size = size if info.isreg() else 0
         kind = "twin" if info.islnk() else _KINDS.get(info.type, "other")
         self._member = Member("/" + name.rstrip("/"), kind, size)
         self._passing = self._wants(self._member.path)
         if self._passing:
             for piece in (*self._held, block):
                 self._to(piece)
-        self._held, self._pax = [], None
+        self._held, self._holding, self._pax = [], 0, None
         self._left = _padded(size)
         if not self._left:
             self._report()
@@ -140,13 +154,22 @@ def _padded(size: int) -> int:
 
 def _records(data: bytes) -> dict[bytes, bytes]:
     """Of an extended header: ``LENGTH NAME=VALUE\\n``, where the length counts all of it (POSIX.1-2001)."""
-    found = {}
-    while data and data[0]:
-        length, _, _ = data.partition(b" ")
-        record, data = data[: int(length)], data[int(length) :]
-        name, _, value = record[len(length) + 1 : -1].partition(b"=")
+    found, at = {}, 0
+    while at < len(data) and data[at]:
+        digits = data[at : at + _DIGITS + 1].partition(b" ")[0]
+        begin, end = at + len(digits) + 1, at + _number(digits)
+        if not begin < end <= len(data):
+            raise StepFailed("the archive is damaged: a length in an extended header is wrong")
+        name, _, value = data[begin : end - 1].partition(b"=")
         found[name] = value
+        at = end
     return found
+
+
+def _number(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > 2 * _DIGITS:
+        raise StepFailed("the archive is damaged: no number where an extended header needs one")
+    return int(digits)
 
 
 def matching(pieces: Iterator[bytes], listing: Iterator[Line]) -> Iterator[bytes]:

@@ -15,9 +15,13 @@ from itertools import groupby
 from typing import Any
 
 from remediate.adapters.backups import remote
+from remediate.adapters.hosts.text import clip
 from remediate.errors import StepFailed
 
 _NAMED = 5
+#: A name of 4096 bytes and its attributes, escaped.
+_LONGEST_LINE = 16 << 20
+_KINDS = ("file", "dir", "link", "other")
 Line = dict[str, Any]
 
 
@@ -46,12 +50,14 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Whole lines, without their ends.
 
     Raises:
-        StepFailed: the last one has no end.
+        StepFailed: one has no end.
     """
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
         yield from whole
+        if len(rest) > _LONGEST_LINE:
+            raise StepFailed("the listing of the tree is damaged: a line of it does not end")
     if rest:
         raise StepFailed("the listing of the tree was cut off")
 
@@ -63,7 +69,7 @@ def entries(pieces: Iterable[bytes]) -> Iterator[Line]:
         StepFailed: one can't be restored as it is, or the listing is damaged.
     """
     for line in lines(pieces):
-        entry: Line = json.loads(line)
+        entry = _entry(line)
         if "outside" in entry:
             raise StepFailed(
                 f"{entry['outside']} has hard links outside of what is kept; a restore would part them",
@@ -74,6 +80,31 @@ def entries(pieces: Iterable[bytes]) -> Iterator[Line]:
                 f"{entry['path']} is neither file, directory nor link", "name it in exclude, or remove it"
             )
         yield entry
+
+
+def _entry(line: bytes) -> Line:
+    try:
+        found = json.loads(line)
+        whole = "outside" in found or _is_entry(found)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise StepFailed(f"the listing of the tree is damaged: {clip(line.decode(errors='replace'), 200)!r}")
+    entry: Line = found
+    return entry
+
+
+def _is_entry(found: Line) -> bool:
+    """Flat, but for its attributes; and with what is read of it later. Raises where something is missing."""
+    kind, size, digest = found["kind"], found.get("size", 0), found.get("sha256")
+    words = (value for name, value in found.items() if name != "xattrs")
+    return (
+        os.fsencode(found["path"]).startswith(b"/")
+        and kind in _KINDS
+        and isinstance(size, int)
+        and (kind != "file" or isinstance(digest, str))
+        and all(isinstance(value, str | int) for value in (*words, *found["xattrs"].values()))
+    )
 
 
 def _key(entry: Line) -> list[bytes]:
@@ -118,9 +149,20 @@ def digest(listing: Iterable[Line], total: Total) -> str:
 
 
 def by_root(roots: Iterable[str], listing: Iterable[Line]) -> Iterator[tuple[str, Iterator[Line]]]:
-    """The entries of each root, in the listing's order; roots without any are left out."""
+    """The entries of each root, in the listing's order; roots without any are left out.
+
+    Raises:
+        StepFailed: an entry is below none of them.
+    """
     known = list(roots)
-    yield from groupby(listing, lambda entry: next(r for r in known if inside(entry["path"], r)))
+
+    def root(entry: Line) -> str:
+        found = next((r for r in known if inside(entry["path"], r)), None)
+        if found is None:
+            raise StepFailed(f"the listing of the tree is damaged: nobody asked for {entry['path']}")
+        return found
+
+    yield from groupby(listing, root)
 
 
 def inside(path: str, root: str) -> bool:

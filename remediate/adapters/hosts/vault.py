@@ -18,6 +18,7 @@ from remediate.model.base import sha256
 
 FORMAT = "remediate.host-backup/1"
 _MANIFEST = "manifest.json"
+_ADVICE = "find out who changed it; restore it from a copy with the right hash, or restore by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,14 @@ class Vault:
         if sha256(data) != digest:
             raise StepFailed(
                 f"the backup {self.folder} was changed after it was made; it is not used",
-                "find out who changed it; restore it from a copy with the right hash, or restore by hand",
+                _ADVICE,
             )
-        manifest: dict[str, Any] = json.loads(data)
+        try:
+            manifest = json.loads(data)
+        except (ValueError, RecursionError):
+            manifest = None
+        if not isinstance(manifest, dict):
+            raise StepFailed(f"the backup {self.folder} has no manifest of ours", _ADVICE)
         return manifest
 
     def get(self, digest: str) -> bytes:
@@ -89,7 +95,7 @@ class Vault:
         if sha256(content) != digest:
             raise StepFailed(
                 f"{self.folder / digest} was changed after the backup was made; it is not used",
-                "find out who changed it; restore it from a copy with the right hash, or restore by hand",
+                _ADVICE,
             )
         return content
 
