@@ -32,6 +32,10 @@ class CommandLine:
         """Output and next mode."""
         raise NotImplementedError
 
+    def reboot(self) -> None:
+        """What was not saved is gone."""
+        self.config = list(self.startup)
+
 
 class Ios(CommandLine):
     """Cisco IOS: lines take effect at once; `configure terminal revert timer`."""

@@ -13,6 +13,10 @@ import paramiko
 
 from tests.adapters.network.simulated import CommandLine
 
+_KINDS = (
+    *("", "lost", "gone", "away", "mute", "endless", "silent", "halved", "short", "twice", "reboot"),
+    *("dropped", "unheard", "held"),
+)
 _GONE = (OSError, EOFError, paramiko.SSHException)
 
 
@@ -26,7 +30,18 @@ class Trouble:
     * ``gone``: the same, and no new one is accepted;
     * ``away``: no new connection is accepted;
     * ``mute``: the next one is accepted, and never answered;
-    * ``endless``: neither this nor any later answer has an end.
+    * ``endless``: neither this nor any later answer has an end;
+    * ``silent``: no answer comes;
+    * ``halved``: half of the answer comes, and the connections end;
+    * ``short``: half of the answer comes, as if that was all;
+    * ``twice``: it takes effect again, and both are answered;
+    * ``reboot``: the device boots, with what was saved.
+
+    Or it does not take effect at first:
+
+    * ``dropped``: all connections end before;
+    * ``unheard``: never, and no answer comes;
+    * ``held``: all connections end, and it takes effect when the ``gate`` opens.
     """
 
     line: str
@@ -55,6 +70,8 @@ class Simulator:
         self.mute = threading.Event()
         """While set, the next session gets no prompt, ever."""
         self.troubles: list[Trouble] = []
+        self.gate = threading.Event()
+        """Opens for what is held."""
         self.logins = 0
         """Sessions so far."""
         self._start(self._accept)
@@ -139,10 +156,13 @@ class Simulator:
         if trouble is not None and trouble.once:
             self.troubles.remove(trouble)
         what = trouble.what if trouble else ""
-        if what not in ("", "lost", "gone", "away", "mute", "endless"):
+        if what not in _KINDS:
             return what + "\n", mode
+        self._before(channel, what)
         said, mode = self.device.answer(mode, line)
         match what:
+            case "silent" | "halved" | "short" | "twice" | "reboot" | "held":
+                return self._after(channel, what, mode, line, said)
             case "lost" | "gone":
                 if what == "gone":
                     self.go_away()
@@ -158,6 +178,43 @@ class Simulator:
         if said == "endless":
             self._flood(channel)
         return said, mode
+
+    def _before(self, channel: paramiko.Channel, what: str) -> None:
+        """Trouble that comes before the line takes effect."""
+        match what:
+            case "dropped":
+                self.cut()
+                raise EOFError
+            case "unheard":
+                self._wait(channel)
+            case "held":
+                self.cut()
+                self.gate.wait(60)
+
+    def _after(
+        self, channel: paramiko.Channel, what: str, mode: str, line: str, said: str
+    ) -> tuple[str, str]:
+        """Trouble with the answer."""
+        match what:
+            case "silent":
+                self._wait(channel)
+            case "short":
+                return said[: len(said) // 2] + "\n", mode
+            case "twice":
+                self._say(channel, f"{said}{self.device.prompt(mode)}{line}\n")
+                return self.device.answer(mode, line)
+            case "halved":
+                self._say(channel, said[: len(said) // 2])
+            case "reboot":
+                self.device.reboot()
+        self.cut()
+        raise EOFError
+
+    def _wait(self, channel: paramiko.Channel) -> None:
+        """Until the client has had enough."""
+        while channel.recv(4096):
+            pass
+        raise EOFError
 
     def _pages(self, channel: paramiko.Channel, said: str) -> None:
         if not getattr(self.device, "pager", False) or said.count("\n") < 5:

@@ -109,6 +109,7 @@ def test_lines_that_replace_and_blocks_that_are_new_go_back_exactly(ra1: World, 
     assert shown(routers, "ra1") == before
 
 
+@pytest.mark.fault("network", "during", "half-applied", "failed, nothing changed")
 def test_a_rejected_line_takes_the_others_with_it(ra1: World, routers: Hosts) -> None:
     before = shown(routers, "ra1")
     lines = ("ip route 192.0.2.0/24 blackhole", "ip ruote 192.0.2.0/24 blackhole")
@@ -122,6 +123,7 @@ def test_a_rejected_line_takes_the_others_with_it(ra1: World, routers: Hosts) ->
     assert timer_for(context, connect(context)).state() is TimerState.GONE
 
 
+@pytest.mark.fault("network", "late", "timeout", "in doubt, probed: not-applied")
 def test_the_timer_takes_back_what_nobody_confirms(ra1: World, routers: Hosts) -> None:
     before = shown(routers, "ra1")
     context = applied(COST, ra1)
@@ -138,6 +140,7 @@ def test_the_timer_takes_back_what_nobody_confirms(ra1: World, routers: Hosts) -
     assert "ran out and took the change back" in COST.undo(context).summary
 
 
+@pytest.mark.fault("network", "late", "vanished", "in doubt, probed: not-applied")
 def test_a_reboot_in_the_middle(ra1: World, routers: Hosts) -> None:
     before = shown(routers, "ra1")
     context = applied(COST, ra1)
@@ -153,6 +156,7 @@ def test_a_reboot_in_the_middle(ra1: World, routers: Hosts) -> None:
     assert shown(routers, "ra1") == before
 
 
+@pytest.mark.fault("network", "during", "drop", "in doubt, probed: not-applied")
 def test_a_path_cut_in_the_middle_is_in_doubt_and_then_settled(ra1: World, routers: Hosts) -> None:
     before = shown(routers, "ra1")
     step = ConfigLines(lines=[f"ip route 198.18.{n}.0/24 blackhole" for n in range(60)], revert_after=5)

@@ -105,7 +105,10 @@ def world(place: tuple[Path, Simulator], tmp_path: Path) -> Iterator[DeviceWorld
         (Trouble("configure terminal revert", LOCKED), LONG, "is locked by process"),
         (Trouble("description changed", "% Invalid input"), LONG, "the lines before it were taken back"),
         (Trouble("configure confirm", "lost"), LONG, "after a line was sent; nobody knows"),
-        (Trouble("write memory", FULL), LONG, "No space left on device"),
+        pytest.param(
+            *(Trouble("write memory", FULL), LONG, "No space left on device"),
+            marks=pytest.mark.fault("network, simulated", "after", "disk full", "failed, undone"),
+        ),
     ],
     ids=lambda value: f"{value.line}-{value.what[:8]}" if isinstance(value, Trouble) else "",
 )
@@ -173,6 +176,7 @@ def test_what_stays_is_confirmed_by_a_session_of_its_own_and_saved_last(world: D
     assert world.finals() == {"dev1": "verified-new"}
 
 
+@pytest.mark.fault("network, simulated", "before", "half-applied", "done")
 def test_half_a_change_without_a_timer_is_completed_once(world: DeviceWorld) -> None:
     world.planned("revert=none")
     world.simulator.troubles.append(Trouble("description changed", "lost"))

@@ -38,8 +38,8 @@ Scene = tuple[World, CommandLine, ConfigLines, str]
 
 
 @contextmanager
-def scene(made: CommandLine, platform: str, folder: Path) -> Iterator[World]:
-    """A simulated device as the target."""
+def scene(made: CommandLine, platform: str, folder: Path) -> Iterator[tuple[World, Simulator]]:
+    """A simulated device as the target, and what answers for it."""
     host, user = new_key(folder / "host"), new_key(folder / "user")
     with Simulator(made, host, user) as simulator, ClientPool() as pool:
         (folder / "known_hosts").write_text(simulator.known_hosts_line())
@@ -50,7 +50,7 @@ def scene(made: CommandLine, platform: str, folder: Path) -> Iterator[World]:
             "remediate_known_hosts": str(folder / "known_hosts"),
         }
         target = Target(name="dev1", address="127.0.0.1", port=simulator.port, user="ops", vars=variables)
-        yield World(target, pool, folder)
+        yield World(target, pool, folder), simulator
 
 
 @pytest.fixture(params=KINDS)
@@ -58,7 +58,7 @@ def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """A simulated device with its change, and the command that arms its timer."""
     made, step, arms = KINDS[request.param]
     made.__init__(*(JUNIPER if isinstance(made, Junos) else CISCO))  # type: ignore[misc] # as it was built
-    with scene(made, request.param, tmp_path) as world:
+    with scene(made, request.param, tmp_path) as (world, _):
         yield world, made, step, arms
 
 
@@ -106,7 +106,7 @@ def test_a_rejected_line_leaves_nothing(device: Scene) -> None:
 
 def test_a_platform_without_a_timer_wants_a_word_about_it(tmp_path: Path) -> None:
     made = Nxos(*CISCO)
-    with scene(made, "cisco.nxos.nxos", tmp_path) as world:
+    with scene(made, "cisco.nxos.nxos", tmp_path) as (world, _):
         with pytest.raises(InputError, match="takes the change back by itself is unknown on nxos") as info:
             COST.observe(world.context())
         assert 'revert="none"' in info.value.advice

@@ -52,6 +52,7 @@ def evidence(net: NetWorld) -> str:
     return "\n".join(str(word) for words in said for word in words if word)
 
 
+@pytest.mark.fault("network", "after", "timeout", "taken back by the device")
 def test_a_change_that_cuts_its_own_way_comes_back_without_help(net: NetWorld) -> None:
     net.inband("rb1")
     line = cutting(net.lab.layout)
