@@ -18,6 +18,7 @@ Groups = Mapping[str, tuple[str, ...]]
 # A name becomes a file name, a line of a limit file and a word on a screen, so it may be none of: an option,
 # a path, a pattern, something invisible.
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,252}$")
+_NESTING = 100
 _MARKERS = ("{{", "{%", "{#")
 # What Ansible computes itself at run time; a stored copy would go stale.
 _MAGIC = frozenset(
@@ -38,6 +39,8 @@ def read_groups(path: Path, raw: Mapping[str, Any]) -> Groups:
     def collect(group: str, above: tuple[str, ...]) -> tuple[str, ...]:
         if group in above:
             raise InputError(f"{path}: group {group!r} is inside itself")
+        if len(above) > _NESTING:
+            raise InputError(f"{path}: groups are nested deeper than {_NESTING} levels")
         if group not in hosts:
             _check_name(path, "group", group)
             entry = raw.get(group, {})

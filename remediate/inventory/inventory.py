@@ -11,12 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+
 from remediate.errors import InputError, Refused
 from remediate.inventory import addresses, commands, files
 from remediate.inventory.hosts import Groups, memberships, read_groups, read_target
 from remediate.inventory.secrets import plain_secrets
 from remediate.model.base import canonical, sha256
 from remediate.model.target import Target
+from remediate.model.wording import problems
 
 _PARALLEL = 4
 _MISMATCH = re.compile(r"Could not match supplied host pattern, ignoring: (.+)")
@@ -25,6 +28,18 @@ _TRIED = re.compile(r"^\[WARNING\]: Failed to parse inventory with '(\w+)' plugi
 _NO_PLUGIN = "no root 'plugin' key"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _UNFIT_PATTERN = re.compile(r"^-|[\x00-\x1f\x7f]")
+
+
+class _Group(BaseModel):
+    hosts: list[str] = []
+    children: list[str] = []
+
+
+class _Meta(BaseModel):
+    hostvars: dict[str, dict[str, JsonValue]] = {}
+
+
+_GROUPS = TypeAdapter(dict[str, _Group])
 
 
 @dataclass(frozen=True)
@@ -171,10 +186,15 @@ def _why(answer: commands.Answer) -> str:
 def _document(path: Path, text: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: ansible-inventory gave no JSON: {error}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: ansible-inventory gave no JSON object")
+    try:
+        _Meta.model_validate(raw.get("_meta", {}))
+        _GROUPS.validate_python({name: group for name, group in raw.items() if name != "_meta"})
+    except ValidationError as error:
+        raise InputError(f"{path}: ansible-inventory gave no groups of hosts: {problems(error)[0]}") from None
     return raw
 
 
