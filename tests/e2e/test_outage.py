@@ -51,6 +51,8 @@ def desk(world: World) -> Iterator[Desk]:
         token = f'token = "file:{tracker.root / "token"}"'
         world.configure('[limits]\nclosing = "4s"', f'[ticket]\nsystem = "rt"\n\n[ticket.rt]\n{url}\n{token}')
         yield Desk(world, way, Change(number, tracker))
+        way.set(Mode.UP)
+        world.audit()
 
 
 def test_success_is_on_the_ticket(desk: Desk) -> None:
@@ -72,6 +74,7 @@ def test_success_is_on_the_ticket(desk: Desk) -> None:
     complete(world, found=change.entries())
 
 
+@pytest.mark.fault("ticket", "before", "vanished", "not begun, nothing touched")
 @pytest.mark.parametrize("mode", [Mode.DOWN, Mode.SILENT])
 def test_down_at_the_start(desk: Desk, mode: Mode) -> None:
     """Exit 6, and nothing is touched; when it is back, the same command runs."""
@@ -160,6 +163,7 @@ def test_replies_lost(desk: Desk) -> None:
     world.cli("run", "fix.plan.json").expect(3)
 
 
+@pytest.mark.fault("ticket", "late", "vanished", "stands once")
 def test_killed_while_the_ticket_system_is_down(desk: Desk) -> None:
     world, change = desk.world, desk.change
     running = world.start("run", desk.approved("hold", *ONE))

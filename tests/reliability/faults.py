@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,7 @@ from remediate.errors import InDoubt, StepFailed
 from remediate.model.step import Context, Result, Status, Step, Verdict
 
 PATIENCE = 40.0
+T = TypeVar("T", bound=Callable[..., object])
 
 
 class Truth(Enum):
@@ -43,6 +44,17 @@ def case(technology: str, moment: str, fault: str, outcome: str, *made: object) 
     """A parameter: how the fault is made, and the words; with the mark of its cell."""
     marks: Sequence[pytest.MarkDecorator] = [pytest.mark.fault(technology, moment, fault, outcome)]
     return pytest.param(*made, outcome, marks=marks, id=f"{moment}-{fault}".replace(" ", "-"))
+
+
+def cells(technology: str, *found: tuple[str, str, str]) -> Callable[[T], T]:
+    """Marks a test that shows several: moment, fault and outcome of each."""
+
+    def marked(test: T) -> T:
+        for moment, fault, outcome in found:
+            test = pytest.mark.fault(technology, moment, fault, outcome)(test)
+        return test
+
+    return marked
 
 
 def nothing() -> None:

@@ -232,6 +232,7 @@ def test_no_text_poses_as_an_entry(tmp_path_factory: pytest.TempPathFactory, tex
 # -- crashes: the log is cut at every byte of its last entry --
 
 
+@pytest.mark.fault("ticket", "during", "half-applied", "stands once")
 def test_a_torn_entry_goes_and_nothing_else(system: FileTickets, log: Path, ticket_id: str) -> None:
     system.post(ticket_id, Post("r-1", 1, "first"))
     whole = log.read_bytes()
@@ -252,6 +253,7 @@ def both_text(both: bytes) -> str:
     return list(ENTRY.finditer(both.decode()))[1]["text"]
 
 
+@pytest.mark.fault("ticket", "before", "half-applied", "stands once")
 def test_a_torn_first_entry(system: FileTickets, log: Path, ticket_id: str) -> None:
     system.post(ticket_id, Post("r-1", 1, "first"))
     whole = log.read_bytes()
@@ -271,6 +273,7 @@ def test_what_is_cut_off_is_kept_aside(system: FileTickets, log: Path, ticket_id
     assert b"half of a tex" not in log.read_bytes()
 
 
+@pytest.mark.fault("ticket", "during", "truncated", "stands once")
 def test_blocks_that_were_never_written_are_cut_off(system: FileTickets, log: Path, ticket_id: str) -> None:
     system.post(ticket_id, Post("r-1", 1, "first"))
     whole = log.read_bytes()
@@ -370,6 +373,7 @@ def _write(root: Path, ticket: str, run: str, count: int) -> None:
         system.post(ticket, Post(run, number, f"{run} {number} " + "x" * 5000))
 
 
+@pytest.mark.fault("ticket", "during", "duplicate", "stands once")
 def test_writers_in_threads_and_processes_do_not_tear_entries(
     system: FileTickets, root: Path, ticket_id: str
 ) -> None:

@@ -23,6 +23,7 @@ from remediate.tickets.interface import Change, TicketSystem
 from remediate.tickets.outbox import Outbox
 from remediate.tickets.pump import Pace
 from remediate.tickets.rt import RequestTrackerTickets
+from tests.reliability.faults import cells
 
 from .line import Call, Line, dropped, held, reply_cut, reply_lost, says
 from .rt_lab import STOCK, create, quiet, send, told, transcript_of, workers
@@ -163,6 +164,7 @@ class TestOutbox:
         assert told(entries) == [1, 2]
         assert sum("can't change status" in entry.text for entry in entries) == 2
 
+    @pytest.mark.fault("ticket", "during", "timeout", "stands once")
     def test_server_frozen_in_the_middle_of_posts(self, running: RequestTracker) -> None:
         """What it took before it froze, or takes when it thaws, stands once: five logs, at five moments."""
         system = RequestTrackerTickets(running.url, running.token(), timeout=1)
@@ -185,6 +187,7 @@ class TestOutbox:
             assert told(transcript_of(running, ticket)) == [1, 2, 3, 4]
             assert system.posted(ticket, "r-1") == (1, 2, 3, 4)
 
+    @pytest.mark.fault("ticket", "late", "timeout", "stands once")
     def test_one_worker_frozen_with_a_post_in_its_hands(
         self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
     ) -> None:
@@ -217,6 +220,7 @@ class TestOutbox:
             assert log.outbox.flush(30)
         assert told(transcript_of(running, ticket_id)) == [1, 2, 3]
 
+    @pytest.mark.fault("ticket", "during", "vanished", "stands once")
     def test_server_killed_and_started_again(self, running: RequestTracker) -> None:
         """Once, in the middle of three logs."""
         system = RequestTrackerTickets(running.url, running.token(), timeout=2)
@@ -240,6 +244,12 @@ class TestOutbox:
             assert told(transcript_of(running, ticket)) == list(range(1, 6))
             assert any("can't be reached" in said or "not answer" in said for said in log.problems)
 
+    @cells(
+        "ticket",
+        ("before", "drop", "stands once"),
+        ("after", "drop", "stands once"),
+        ("after", "truncated", "stands once"),
+    )
     def test_replies_lost_and_busy(
         self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
     ) -> None:
@@ -259,6 +269,7 @@ class TestOutbox:
         assert not line.faults
         assert told(transcript_of(running, ticket_id)) == [1, 2, 3, 4, 5]
 
+    @pytest.mark.fault("ticket", "late", "duplicate", "stands twice, which is told")
     def test_post_taken_after_the_time_to_settle_is_told(
         self, running: RequestTracker, far: RequestTrackerTickets, line: Line, ticket_id: str
     ) -> None:
@@ -275,6 +286,7 @@ class TestOutbox:
         assert told(transcript_of(running, ticket_id)) == [1, 1, 2]
         assert log.problems[-1].endswith("taken late: [1]")
 
+    @pytest.mark.fault("ticket", "after", "vanished", "stands once")
     def test_process_killed_at_any_moment(
         self, running: RequestTracker, ticket_id: str, tmp_path: Path
     ) -> None:
