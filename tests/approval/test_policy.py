@@ -228,7 +228,8 @@ def test_an_expired_plan_is_blocked(world: World) -> None:
     plan = make_plan(expires=NOW + timedelta(hours=1))
     envelope = world.sign("ann", plan=plan)
     assert world.evaluate(envelope, plan=plan).expires == plan.expires
-    assert "expired" in world.evaluate(envelope, plan=plan, now=NOW + timedelta(hours=1)).blocked[0]
+    (why,) = world.evaluate(envelope, plan=plan, now=NOW + timedelta(hours=1)).blocked or [""]
+    assert "expired" in why
 
 
 def test_an_approval_may_last_until_the_end_of_the_window(world: World) -> None:
@@ -265,6 +266,12 @@ def test_recheck(world: World) -> None:
             recheck(standing, plan, now, lambda revoked=revoked: revoked)  # type: ignore[misc]
     with pytest.raises(Refused):
         recheck(world.evaluate(), world.plan, NOW, lambda: False)
+
+
+def test_a_plan_that_lost_its_approval_is_refused_at_each_step(world: World) -> None:
+    standing = world.evaluate(world.sign("ann")).model_copy(update={"approved": False})
+    with pytest.raises(Refused, match="not the one that was approved"):
+        recheck(standing, world.plan, NOW, lambda: False)
 
 
 def test_a_verdict_is_bound_to_its_attempt(world: World) -> None:

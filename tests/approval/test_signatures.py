@@ -13,10 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from remediate.approval.envelope import NAMESPACE, Decision, Envelope, find_envelopes, read_envelopes
+from remediate.approval.envelope import (
+    NAMESPACE,
+    Decision,
+    Envelope,
+    Settlement,
+    find_envelopes,
+    read_envelopes,
+)
 from remediate.approval.signing import public_key
 from remediate.approval.sshsig import SshSignature, parse
 from remediate.errors import InputError, Refused
+from remediate.model.step import Verdict
 from tests.approval.world import NOW, SETTINGS, World, keygen, make_key, make_plan, public_text
 
 
@@ -297,6 +305,14 @@ def test_times_in_the_envelope(world: World) -> None:
         world.sign("ann", expires_in=86401)
     with pytest.raises(InputError):
         world.sign("ann", expires_in=0)
+
+
+def test_only_a_decision_settles_anything(world: World) -> None:
+    with pytest.raises(InputError, match="settles"):
+        world.sign("ann", Decision.DECIDE)
+    settled = Settlement(run="r-1", step="s1", target="web1", attempt=1, verdict=Verdict.APPLIED)
+    with pytest.raises(InputError, match="settles"):
+        world.sign("ann", settles=settled)
 
 
 def test_a_denial_has_no_end(world: World) -> None:

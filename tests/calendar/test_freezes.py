@@ -246,6 +246,7 @@ ONE = event("DTSTART:20261122T210000Z", "DTEND:20261122T230000Z")
         ("<html>503</html>", "holds no calendar"),
         (ics(ONE)[:-20], "cut off|without its BEGIN"),
         (ics(ONE.removesuffix("END:VEVENT")), "without its BEGIN"),
+        (ics(ONE)[: ics(ONE).rindex("END:VCALENDAR")], "cut off: VCALENDAR has no END"),
         (ics(ONE.removesuffix("END:VEVENT") + ONE), "without its BEGIN"),
         (ics(event("SUMMARY:no start")), "no DTSTART"),
         (ics(event("DTSTART:2026-11-22")), "DTSTART"),

@@ -172,6 +172,27 @@ def test_the_budget_at_its_edge() -> None:
     assert not fits(NOW, window, 1e300, 1, 1)
 
 
+def test_a_time_at_which_the_clocks_change() -> None:
+    """In Berlin, 02:30 was not there on 29 March 2026 and was there twice on 25 October."""
+    for text, says in (("2026-03-29 02:30/4h", "does not exist"), ("2026-10-25 02:30/4h", "happens twice")):
+        with pytest.raises(InputError, match=says):
+            parse_window(text, "Europe/Berlin", NOW)
+    assert parse_window("2026-10-25 03:30/4h", "Europe/Berlin", NOW).start == datetime(
+        2026, 10, 25, 2, 30, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize("text", ["now/0h", "2026-11-22 22:00/2026-11-22 21:00"])
+def test_a_window_of_no_length(text: str) -> None:
+    with pytest.raises(InputError, match="ends before it starts"):
+        parse_window(text, "Europe/Berlin", NOW)
+
+
+def test_no_window_is_turned_around() -> None:
+    with pytest.raises(ValueError, match="ends before it starts"):
+        Window(start=NOW, end=NOW)
+
+
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_a_duration_that_is_none(bad: float) -> None:
     with pytest.raises(ValueError, match="not a duration"):

@@ -199,6 +199,16 @@ class JournalConformance:
         with pytest.raises(StaleLease):
             old.append("r-1", [intent(2)], 70.0, stale)
 
+    def test_whoever_was_replaced_neither_holds_nor_lets_go(self, opened: Open) -> None:
+        old = opened()
+        stale = begin(old)
+        opened().acquire("r-1", ["t1"], FAR, TTL + 1, TTL)
+        with pytest.raises(StaleLease):
+            old.renew(stale, 70.0, TTL)
+        with pytest.raises(StaleLease):
+            old.release(stale)
+        assert opened().holder("r-1", 2 * TTL) == FAR
+
     # -- leases --
 
     def test_a_living_runner_is_not_replaced(self, opened: Open) -> None:

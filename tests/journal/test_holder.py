@@ -50,6 +50,7 @@ def test_nobody_knows_about_other_machines_and_other_forms() -> None:
     _, boot, pid, begun = this_process().split("|")
     for name in (
         f"elsewhere|{boot}|{pid}|{begun}",
+        f"elsewhere|another boot|{pid}|1",
         "",
         "nonsense",
         "a|b|c|d",

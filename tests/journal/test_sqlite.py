@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from remediate.errors import InputError, JournalUnwritable, Refused, StaleLease
+from remediate.journal.chain import record_hash
 from remediate.journal.holder import this_process
 from remediate.journal.interface import Lease
 from remediate.journal.sqlite import SqliteJournal
@@ -257,6 +259,36 @@ def test_a_forged_record_at_the_end_is_found(written: Path) -> None:
         assert any("record 9" in finding for finding in journal.audit())
 
 
+def test_a_deletion_is_named(written: Path) -> None:
+    with closing(sqlite3.connect(written)) as db, db:
+        db.execute("DELETE FROM events WHERE seq = 4")
+    with closing(SqliteJournal(written)) as journal:
+        findings = journal.audit()
+    assert "records 4 to 4 are missing" in findings
+    assert "run r-1: event 5 follows event 3" in findings
+
+
+def test_a_record_that_was_exchanged_with_its_hash_is_found(written: Path) -> None:
+    """A record that is whole by itself, but the one after it covers another."""
+    with closing(sqlite3.connect(written)) as db, db:
+        prev, run, number, at = db.execute(
+            "SELECT prev, run, number, at FROM events WHERE seq = 4"
+        ).fetchone()
+        body = Progress(text="all is well").model_dump_json()
+        own = record_hash(prev, 4, run, number, at, body)
+        db.execute("UPDATE events SET kind = 'progress', body = ?, hash = ? WHERE seq = 4", (body, own))
+    with closing(SqliteJournal(written)) as journal:
+        assert journal.audit() == ["record 5 does not follow the record before it"]
+
+
+def test_the_hash_covers_everything() -> None:
+    """Else a record could be exchanged with no trace."""
+    fields: dict[str, Any] = {"prev": "0" * 64, "seq": 1, "run": "r", "number": 1, "at": 1.0, "body": "{}"}
+    others: dict[str, Any] = {"prev": "1" * 64, "seq": 2, "run": "s", "number": 2, "at": 1.5, "body": "{ }"}
+    hashes = {record_hash(**fields)} | {record_hash(**fields | {name: others[name]}) for name in fields}
+    assert len(hashes) == 7
+
+
 def test_every_single_byte_of_a_record_is_covered(written: Path) -> None:
     """A bit flipped anywhere in the file shows, or is where no record is."""
     with closing(sqlite3.connect(written)) as db:
@@ -274,6 +306,13 @@ def test_every_single_byte_of_a_record_is_covered(written: Path) -> None:
 
 
 # -- files and disks --
+
+
+def test_a_record_is_forced_to_the_disk(opened: Open) -> None:
+    """FULL: SQLite calls fsync at each commit (https://sqlite.org/pragma.html#pragma_synchronous)."""
+    journal = opened()
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)  # type: ignore[attr-defined]
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)  # type: ignore[attr-defined]
 
 
 def test_only_its_owner_may_read_it(path: Path, opened: Open) -> None:

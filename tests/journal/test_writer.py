@@ -64,7 +64,7 @@ def test_it_is_durable_and_delivered_when_record_returns(journal: SqliteJournal)
     writer = Writer(journal, lease, lambda: 5.0, seen.extend, 1)
     for number in range(10):
         writer.record(intent(number))
-        assert seen[-1].body == intent(number)
+        assert [e.body for e in seen[-1:]] == [intent(number)]
         with closing(SqliteJournal(journal.path)) as other:
             assert other.events("r-1")[-1] == seen[-1]
     writer.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from remediate.adapters.clients import ClientPool
 from remediate.model.base import Frozen
-from remediate.model.change import Ticket
+from remediate.model.change import Ticket, Window
 from remediate.model.plan import Plan, PlannedStep
 from remediate.model.step import Context, Estimate, Token
 from remediate.model.target import Target
@@ -51,6 +51,7 @@ class World:
     folder: Path
     targets: Sequence[Target] = (WEB1, WEB2)
     history: Callable[[str, PlannedStep], Estimate | None] = lambda *_: None
+    window: Window | None = None
 
     def plan(self, *lines: str, extra: str = "") -> Plan:
         """The plan of these lines of ``steps()``."""
@@ -70,7 +71,7 @@ class World:
             inventory="inventory",
             inventory_digest="0" * 64,
             limit=None,
-            window=None,
+            window=self.window,
             created=now,
             expires=now + timedelta(days=1),
         )

@@ -48,6 +48,15 @@ def test_it_begins_and_ends(tmp_path: Path) -> None:
     assert found.why(at) != "", "a clock that is set back asks anew"
 
 
+def test_one_that_begins_within_the_hour_counts_from_then_on(tmp_path: Path) -> None:
+    """The file is not read again for that."""
+    path = tmp_path / "f.ics"
+    path.write_text(freeze(NOW + timedelta(minutes=30), NOW + timedelta(hours=3)))
+    found = asked(path)
+    assert found.why(NOW.timestamp()) == ""
+    assert "sale" in found.why(NOW.timestamp() + 1800)
+
+
 def test_one_that_somebody_adds_counts_at_once(tmp_path: Path) -> None:
     path = tmp_path / "f.ics"
     path.write_text(EMPTY)
