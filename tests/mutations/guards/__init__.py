@@ -1,0 +1,18 @@
+"""All guards of V1 to V15 and L1, by where they stand."""
+
+from itertools import chain
+
+from tests.mutations.guard import Guard
+from tests.mutations.guards import (
+    approval,
+    bounds,
+    doubt,
+    endings,
+    engine,
+    journal,
+    planning,
+    signatures,
+)
+
+_PARTS = (engine, doubt, endings, bounds, journal, approval, signatures, planning)
+GUARDS: tuple[Guard, ...] = tuple(chain.from_iterable(part.GUARDS for part in _PARTS))
