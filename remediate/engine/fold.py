@@ -236,6 +236,7 @@ def _(body: RollbackStarted, state: RunState, at: float) -> None:
     state.rolling, state.open = state.rolling or bool(body.targets), None
     if body.stop:
         state.stopping = body.reason
+        state.reach = state.scope
 
 
 @_fold.register
@@ -269,7 +270,7 @@ def _(body: Requested, state: RunState, at: float) -> None:
             state.abort = f"aborted by {body.by}"
             if state.finished is not None:
                 # A rollback of a finished run: its end is not its end any more.
-                state.finished, state.stopping = None, ""
+                state.finished, state.stopping, state.reach = None, "", None
 
 
 @_fold.register

@@ -7,6 +7,7 @@ folds the same events and goes on.
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,11 @@ from remediate.engine.machine import decide
 from remediate.engine.perform import Doing, Performer, whole
 from remediate.engine.pool import Pool, ThreadPool
 from remediate.engine.port import Job, Port
+from remediate.engine.progress import progress
 from remediate.engine.state import RunState
 from remediate.errors import Exit
 from remediate.model.base import State
-from remediate.model.event import Body, Event, Progress, Stopped
+from remediate.model.event import Body, Event, Intent, Progress, RollbackStarted, Stopped, Verb
 from remediate.model.plan import Plan
 
 __all__ = ["Done", "Message", "QueueInbox", "Runner", "ThreadPool"]
@@ -116,6 +118,9 @@ class Runner:
         self._perform = Performer(plan, port, self._later, pool.each, clock, compare, self._forward, scrub)
         self._busy: set[str] = set()
         """One action at a time on a target: what is under way may not have an event yet."""
+        self._turning = threading.Lock()
+        """An intent and the decision to turn back are recorded in one order: none follows the decision."""
+        self._back: set[str] = set()
         self._progress_every, self._progress_at = progress_every, clock() + progress_every
         self._polled = clock()
 
@@ -143,7 +148,15 @@ class Runner:
             self._take(max(0.0, min(POLL, (due or float("inf")) - self._clock())))
 
     def _forward(self, target: str) -> bool:
-        return not self._state.stopping and not self._state.targets[target].rolling
+        if self._state.stopping or self._state.targets[target].rolling:
+            return False
+        return target not in self._back
+
+    def _decided(self, body: Body) -> None:
+        if isinstance(body, RollbackStarted):
+            with self._turning:
+                self._back.update(self._plan.by_name if body.stop else body.targets)
+        self._recorder.record(body)
 
     def _stop(self, reason: str, code: Exit) -> Exit:
         self._recorder.record(Stopped(reason=reason))
@@ -167,7 +180,7 @@ class Runner:
         soonest: float | None = None
         for action in decide(self._state, now, self._busy):
             if isinstance(action, Record):
-                self._recorder.record(action.body)
+                self._decided(action.body)
                 self._drain(0.0)
                 return now
             due = action.due if isinstance(action, Wait | Probe | Undo | Settle) else now
@@ -229,11 +242,20 @@ class Runner:
         except BaseException as error:
             self._inbox.put(Done(targets, error))
         else:
-            self._recorder.post(
-                bodies, lambda p: self._pool.resume(partial(self._advance, doing, targets, p))
-            )
-            return False
+            return not self._wait(doing, targets, bodies)
         return True
+
+    def _wait(self, doing: Doing, targets: tuple[str, ...], bodies: Sequence[Body]) -> bool:
+        """Until these are durable. False: the run turned back meanwhile, and the action is dropped."""
+        with self._turning:
+            if all(self._forward(b.target) for b in bodies if isinstance(b, Intent) and b.verb is Verb.APPLY):
+                self._recorder.post(
+                    bodies, lambda p: self._pool.resume(partial(self._advance, doing, targets, p))
+                )
+                return True
+        doing.close()
+        self._post((), targets)
+        return False
 
     def _post(self, bodies: Sequence[Body], targets: tuple[str, ...]) -> None:
         """Record, and only when that is folded let go of the targets: else they would be acted on again."""
@@ -275,16 +297,3 @@ class Runner:
         for event in message:
             fold(self._state, event)
             self._observe(event)
-
-
-def progress(state: RunState) -> str:
-    """A sentence for the customer on how far the run is."""
-    done = sum(t.settled is not None for t in state.targets.values())
-    touched = sum(t.touched for t in state.targets.values())
-    where = (
-        "is rolling back" if state.stopping else f"is in wave {min(state.wave + 1, len(state.plan.waves))}"
-    )
-    return (
-        f"The work goes on: it {where} of {len(state.plan.waves)}; {touched} of {len(state.targets)} "
-        f"targets were reached so far, {done} are finished."
-    )

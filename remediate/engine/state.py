@@ -8,6 +8,7 @@ from enum import Enum
 from remediate.model.base import State
 from remediate.model.event import Final, RunFinished
 from remediate.model.plan import Plan
+from remediate.model.runbook import Scope
 from remediate.model.step import Role, StepClass, Verdict
 
 
@@ -102,6 +103,8 @@ class RunState:
     """Whether any target rolls back, or did."""
     stopping: str = ""
     """Why nothing goes forward any more."""
+    reach: Scope | None = None
+    """How far the rollback goes that stopped the run."""
     paused: bool = False
     abort: str = ""
     finished: RunFinished | None = None
@@ -118,6 +121,11 @@ class RunState:
                 for name in wave.targets
             },
         )
+
+    @property
+    def scope(self) -> Scope:
+        """How far a rollback goes that stops the run now."""
+        return Scope.RUN if self.abort else self.plan.rollback
 
     def cell(self, step: str | int, target: str) -> Cell:
         """The cell of this step on this target, made when first asked for."""

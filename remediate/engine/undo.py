@@ -29,7 +29,7 @@ def due(state: RunState, now: float) -> Body | None:
     failing = [n for n in state.failed if not state.targets[n].rolling and not state.targets[n].settled]
     failing += [n for n in _in_doubt_too_long(state, now) if n not in failing]
     if not failing:
-        return None
+        return _left_out(state)
     reason = "; ".join(f"{n}: {state.failed.get(n, 'in doubt for too long')}" for n in failing[:3])
     if len(failing) > 3:
         reason += f"; and {len(failing) - 3} more"
@@ -39,10 +39,22 @@ def due(state: RunState, now: float) -> Body | None:
     return begin(state, tuple(failing), reason)
 
 
+def _left_out(state: RunState) -> RollbackStarted | None:
+    """The intent of a step may be on its way to the journal while the run decides to turn back: whom it
+    touched belongs to the rollback, too."""
+    reach = state.reach
+    if reach is None:
+        return None
+    names = [n for n, t in state.targets.items() if not t.settled and _in_scope(state, n, t, reach)]
+    if not names:
+        return None
+    reason = "a step was begun there while the rollback was decided"
+    return RollbackStarted(targets=tuple(names), reason=reason, stop=False)
+
+
 def begin(state: RunState, failing: tuple[str, ...], reason: str) -> RollbackStarted:
     """Stop the run and undo what the plan says: these targets, whatever is unfinished, and the scope."""
-    scope = Scope.RUN if state.abort else state.plan.rollback
-    names = [n for n, t in state.targets.items() if n in failing or _in_scope(state, n, t, scope)]
+    names = [n for n, t in state.targets.items() if n in failing or _in_scope(state, n, t, state.scope)]
     return RollbackStarted(targets=tuple(names), reason=reason, stop=True)
 
 
