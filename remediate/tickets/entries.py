@@ -53,7 +53,9 @@ class Composer:
                     entry = replace(entry, last=event.number)
                 continue
             files, notes = self._files(event, event.number <= bare)
-            draft = _Draft(event.number, event.body.public, ("\n".join([line, *notes]),), files)
+            text = "\n".join([line, *notes])
+            size = len(text.encode(errors="backslashreplace")) + 1
+            draft = _Draft(event.number, event.body.public, (text,), files, size)
             if entry is None:
                 entry = draft
             elif entry.fits(draft):
@@ -121,15 +123,19 @@ class _Draft:
     public: bool
     lines: tuple[str, ...]
     files: tuple[_File, ...]
+    size: int
+    """Bytes of its lines."""
 
     def fits(self, more: _Draft) -> bool:
         if self.public or more.public or len(self.lines) >= LINES:
             return False
-        size = sum(len(line.encode(errors="backslashreplace")) + 1 for line in (*self.lines, *more.lines))
-        return size <= BYTES and sum(f.size for f in (*self.files, *more.files)) <= FILE_BYTES
+        return (
+            self.size + more.size <= BYTES and sum(f.size for f in (*self.files, *more.files)) <= FILE_BYTES
+        )
 
     def with_(self, more: _Draft) -> _Draft:
-        return _Draft(more.last, False, (*self.lines, *more.lines), (*self.files, *more.files))
+        lines, files = (*self.lines, *more.lines), (*self.files, *more.files)
+        return _Draft(more.last, False, lines, files, self.size + more.size)
 
     def post(self, run: str) -> Post:
         paths = tuple(dict.fromkeys(file.path for file in self.files))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from remediate.errors import Exit, RemediateError
-from remediate.model.event import Event, Final, RunFinished, RunStarted
+from remediate.model.event import Event, Final, RunFinished, RunStarted, RunTaken
 from remediate.tickets.doubt import NEVER, Doubt
 from remediate.tickets.entries import Composer
 from remediate.tickets.interface import (
@@ -76,6 +76,8 @@ class Pump:
         self._notes = change is not None
         self._doubt = Doubt(pace.settle)
         self._begun = False
+        #: Up to this event takeovers were looked for; whether this process's own is among them.
+        self._looked, self._taken = 0, True
         self._pending: list[Event] = []
         self._known: int | None = None
         self._since: float | None = None
@@ -101,6 +103,7 @@ class Pump:
             if earlier:
                 # It may also have been a note on the status, of which the run's entries tell nothing.
                 self._doubt.arise(NEVER if self._notes else earlier[-1].number)
+                self._looked, self._taken = earlier[-1].number, False
             self._begun = True
 
     def step(self) -> float | None:
@@ -131,6 +134,7 @@ class Pump:
     def _move(self) -> float | None:
         closing = self.closing
         self.begin()
+        self._notice_takeovers()
         self._fetch()
         entry = self._composer.next(self._pending, self._bare)
         if self._known is not None and closing == self.closed:
@@ -147,6 +151,15 @@ class Pump:
         if entry is None:
             return self._close(closing, wait)
         return wait or self._deliver(entry)
+
+    def _notice_takeovers(self) -> None:
+        """Whoever took the run over while this process slept may have a post on its way, too."""
+        for event in self._events(self._looked):
+            self._looked = event.number
+            if isinstance(event.body, RunTaken):
+                if self._taken:
+                    self._doubt.arise(NEVER)
+                self._taken = True
 
     def _fetch(self) -> None:
         if self._known is not None:

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediate.credentials.scrub import SHORTEST, Scrubber
-from remediate.model.event import Event, Progress
+from remediate.model.event import Event, GatePassed, Progress
 from remediate.tickets.entries import BYTES, FILE_BYTES, LINES, Composer
 from remediate.tickets.files import leaks
 
 from .fake import FakeTickets
-from .world import SILENT, STARTED, TAKEN, World, lasts, render, told
+from .world import SILENT, STARTED, World, lasts, render, told
+
+#: An internal event that has a line.
+NOTE = GatePassed(wave=0, failed=0)
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def world() -> World:
 
 class TestEntries:
     def test_internal_events_stand_together_public_ones_alone(self, world: World) -> None:
-        world.add(STARTED, TAKEN, TAKEN, Progress(text="half"), TAKEN, Progress(text="more"), TAKEN)
+        world.add(STARTED, NOTE, NOTE, Progress(text="half"), NOTE, Progress(text="more"), NOTE)
         world.go()
         assert [(e.last, e.public) for e in world.system.shown] == [
             (3, False),
@@ -37,7 +40,7 @@ class TestEntries:
         assert told(world) == [1, 2, 3, 4, 5, 6, 7]
 
     def test_silent_events_are_covered_by_their_neighbours(self, world: World) -> None:
-        world.add(SILENT, STARTED, SILENT, TAKEN, SILENT, Progress(text="half"), SILENT, TAKEN)
+        world.add(SILENT, STARTED, SILENT, NOTE, SILENT, Progress(text="half"), SILENT, NOTE)
         world.go()
         assert lasts(world) == [5, 6, 8]
 
@@ -53,34 +56,34 @@ class TestEntries:
 
     def test_internal_events_are_collected_for_a_while(self, world: World) -> None:
         for _ in range(20):
-            world.add(TAKEN)
+            world.add(NOTE)
             world.go(seconds=1)
         world.go()
         assert told(world) == list(range(1, 21))
         assert 3 <= len(world.system.shown) <= 5
 
     def test_what_is_left_of_a_full_entry_waits_again(self, world: World) -> None:
-        world.add(*[TAKEN] * (LINES - 1))
+        world.add(*[NOTE] * (LINES - 1))
         world.go(seconds=3)
-        world.add(TAKEN, TAKEN)
+        world.add(NOTE, NOTE)
         world.go(seconds=4)
         assert lasts(world) == [LINES]
         world.go(seconds=2)
         assert lasts(world) == [LINES, LINES + 1]
 
     def test_a_public_event_does_not_wait(self, world: World) -> None:
-        world.add(TAKEN, Progress(text="half"))
+        world.add(NOTE, Progress(text="half"))
         world.go(seconds=0)
         assert lasts(world) == [1, 2]
 
     def test_an_entry_is_bounded_in_lines_and_bytes(self) -> None:
         long = World(FakeTickets(), lambda event: f"<{event.number}> " + "é" * 4000)
-        long.add(*[TAKEN] * 20)
+        long.add(*[NOTE] * 20)
         long.go()
         assert told(long) == list(range(1, 21))
         assert all(len(e.text.encode()) <= BYTES for e in long.system.shown)
         many = World(FakeTickets(), render)
-        many.add(*[TAKEN] * (3 * LINES + 1))
+        many.add(*[NOTE] * (3 * LINES + 1))
         many.go()
         assert lasts(many) == [LINES, 2 * LINES, 3 * LINES, 3 * LINES + 1]
 
@@ -101,15 +104,15 @@ class TestEntries:
             return str(1 // (event.number - 2))
 
         world = World(FakeTickets(), broken)
-        world.add(TAKEN, TAKEN, TAKEN)
+        world.add(NOTE, NOTE, NOTE)
         world.go()
-        assert "event #2, run-taken, can't be shown: ZeroDivisionError" in world.system.shown[0].text
+        assert "event #2, gate-passed, can't be shown: ZeroDivisionError" in world.system.shown[0].text
         assert lasts(world) == [3]
 
     def test_a_failing_scrubber_lets_no_text_out(self) -> None:
         composer = Composer("r-1", lambda _e: "secret", lambda _e: (), lambda _t: str(1 // 0))
         world = World(FakeTickets(), render, composer=composer)
-        world.add(TAKEN)
+        world.add(NOTE)
         world.go()
         assert "secret" not in world.system.shown[0].text
 
@@ -123,7 +126,7 @@ class TestFiles:
         file = tmp_path / "a.log"
         file.write_bytes(b"\0data")
         world = self.world(file)
-        world.add(STARTED, TAKEN)
+        world.add(STARTED, NOTE)
         world.go()
         assert [e.attachments for e in world.system.shown] == [(b"\0data",)]
 
@@ -150,7 +153,7 @@ class TestFiles:
             return (path,)
 
         world = World(FakeTickets(), render, composer=Composer("r-1", render, file, str))
-        world.add(*[TAKEN] * 5)
+        world.add(*[NOTE] * 5)
         world.go()
         assert [len(e.attachments) for e in world.system.shown] == [2, 2, 1]
 
@@ -166,7 +169,7 @@ class TestFiles:
         composer = Composer("r-1", render, lambda _e: (file,), scrub)
         world = World(FakeTickets(down_until=1e9), render, composer=composer)
         world.pump._known = 0
-        world.add(TAKEN)
+        world.add(NOTE)
         world.go(seconds=1000)
         file.write_text("second")
         world.go(seconds=1000)

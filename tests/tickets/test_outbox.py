@@ -20,7 +20,7 @@ from remediate.tickets.outbox import Outbox
 from remediate.tickets.pump import Pace
 
 from .conformance import Seen, TicketConformance, Transcript
-from .fake import FakeTickets, Fate
+from .fake import FakeTickets, Fate, Killed
 from .world import SILENT, STARTED, TAKEN, World, expected, lasts, render, survives, told
 
 
@@ -140,6 +140,21 @@ class TestOutages:
         assert world.close()
         assert lasts(world) == [1, 2, 1]
         assert world.problems[-1].endswith("twice, taken late: [1]")
+
+    def test_who_slept_through_a_takeover_waits_for_the_others_post(self, world: World) -> None:
+        """The other one died with a post on its way, of which the sleeper knows nothing."""
+        world.add(STARTED)
+        world.go()
+        sleeper = world.pump
+        world.process()
+        world.add(TAKEN, Progress(text="a"))
+        world.system.fates = deque(["taken", "killed-late"])
+        with pytest.raises(Killed):
+            world.go(seconds=20)
+        world.pump = sleeper
+        assert world.close()
+        world.years_later()
+        assert told(world) == [1, 2, 3]
 
     def test_a_bug_in_an_adapter_counts_as_doubt(self, world: World) -> None:
         world.system.fates = deque(["bug"])
