@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from remediate.engine.state import RunState
 from remediate.errors import Exit, InputError, JournalUnwritable, Refused, Waiting
 from remediate.journal.holder import this_process
 from remediate.journal.interface import Lease
+from remediate.journal.tenure import Tenure
 from remediate.journal.writer import Writer
 from remediate.model.event import Body, Event, Final, Progress, Request, Requested, RunStarted, RunTaken
 from remediate.model.plan import Plan
@@ -119,7 +119,7 @@ class _Execution:
         self._folder = project.run_folder(run)
         self._revoked = len(project.journal.revocations(plan.digest))
         self._standing: Standing | None = None
-        self._renewed, self._renewing = project.clock(), threading.Lock()
+        self._tenure = Tenure(project.journal, lease, project.clock, project.config.limits.lease)
         self._outbox = make_outbox(project, plan, run, screen.progress)
 
     def start(self, found: Standing, file: Path) -> Exit:
@@ -280,19 +280,11 @@ class _Execution:
         self._outbox.wake()
 
     def _heartbeat(self) -> None:
-        self._renew(4)
+        self._tenure.renew(4)
 
     def _fence(self) -> None:
         """Before anything is changed: whoever slept hears here that the run is another process's now."""
-        self._renew(2)
-
-    def _renew(self, parts: int) -> None:
-        """Go on holding the run, if this part of the lease is over."""
-        with self._renewing:
-            now, lease = self._project.clock(), self._project.config.limits.lease
-            if now - self._renewed >= lease / parts:
-                self._project.journal.renew(self._lease, now, lease)
-                self._renewed = now
+        self._tenure.renew(2)
 
     def _let_go(self, state: RunState) -> None:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""
