@@ -261,9 +261,10 @@ class SqliteJournal:
         try:
             return BODY.validate_json(text)
         except ValidationError as error:
-            raise JournalUnwritable(
-                f"the journal {self.path} can't be read: record {seq}: {problems(error)[0]}",
-                "see `remediate audit`; if the record was edited, put the journal's backup in its place",
+            raise InputError(
+                f"record {seq} of the journal {self.path} can't be read: {problems(error)[0]}",
+                "if another version of remediate wrote it, finish its runs with that one; "
+                "`remediate audit` tells if it was edited",
             ) from None
 
     @contextmanager

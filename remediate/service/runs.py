@@ -112,7 +112,7 @@ def _row_or_reason(project: Project, run: str) -> RunRow:
     except RemediateError as error:
         reason = f"unreadable: {error.problem}"
     events: Sequence[Event] = ()
-    with suppress(ValueError):
+    with suppress(ValueError, RemediateError):
         events = project.journal.events(run)
     # What the journal itself says of it needs no plan.
     first = next((e.body for e in events if isinstance(e.body, RunStarted)), None)

@@ -83,7 +83,7 @@ def edited(whole: Path, folder: Path, place: int, column: str, value: object) ->
         db.close()
     journal = SqliteJournal(path)
     try:
-        with clear_refusal(JournalUnwritable):
+        with clear_refusal(JournalUnwritable, InputError):
             assert bool(journal.audit()) == (after != before)
             journal.runs()
             journal.events(RUN)
