@@ -1,6 +1,7 @@
 """A project of its own over a lab of its own, driven by the real command line; and what outsiders can see.
 
-Nothing here uses the product to look at hosts: their disks are read from the machine that they run on.
+Nothing here uses the product to look at hosts: their disks are read from the machine that they run on. Its
+own records are judged by its checker when a test is over.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from remediate.lab import pool
 from remediate.lab.hosts import Hosts
 from remediate.lab.inventory import write_inventory
 from remediate.lab.keys import key_pair
 from remediate.lab.layout import Layout
+from remediate.service.auditing import audit_runs
+from remediate.service.project import Project
 
 T = TypeVar("T")
 
@@ -164,6 +168,9 @@ class World:
     started: list[Running] = field(default_factory=list)
     journal_file: Path | None = None
     """Where the journal is, if not in its usual place."""
+    tampered: tuple[str, ...] = ()
+    """Words of what an audit must find, because the test itself has caused it."""
+    audited: bool = False
 
     # -- the project --
 
@@ -311,11 +318,25 @@ class World:
         return found.hexdigest()
 
     def end(self) -> None:
-        """Nothing that was started goes on."""
+        """Nothing that was started goes on, and whatever ran has kept its promises."""
         for running in self.started:
             if running.process.poll() is None:
                 running.kill()
-        shutil.rmtree(self.temp, ignore_errors=True)
+        try:
+            self.audit()
+        finally:
+            shutil.rmtree(self.temp, ignore_errors=True)
+
+    def audit(self) -> None:
+        """All runs, by the independent checker, their tickets and their folders; once for each world."""
+        if self.audited or not self.journal.exists():
+            return
+        self.audited = True
+        with patch.dict(os.environ, self.env):
+            project = Project.open(self.root)
+            findings = audit_runs(project, None)
+            project.journal.close()
+        assert [text for text in findings if not any(word in text for word in self.tampered)] == []
 
     # -- the journal --
 

@@ -78,6 +78,7 @@ def test_only_who_may_decide_and_only_what_waits(meddled: World) -> None:
 
 
 def test_a_word_that_was_put_into_the_journal_is_found(meddled: World) -> None:
+    meddled.tampered = True
     run = run_of(meddled)
     body = accept(meddled.project, run, "here", meddled.root / "keys/carol")
     forged = body.envelope.replace('"target":"here"', '"target":"there"')
@@ -130,6 +131,7 @@ def test_only_that_undo_and_only_who_may_decide(meddled: World) -> None:
 
 
 def test_a_forged_word_to_overwrite_is_found(meddled: World) -> None:
+    meddled.tampered = True
     run, step = run_of(meddled), undo_of(meddled)
     body = let_overwrite(meddled.project, run, step, "here", meddled.root / "keys/carol")
     false = Overwrite(step=step, target="here", by="carol", envelope=body.envelope.replace(step, "s77"))

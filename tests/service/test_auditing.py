@@ -19,6 +19,7 @@ def done(world: World) -> World:
     """A world with one finished run."""
     world.done()
     assert audit_runs(world.project, None) == []
+    world.tampered = True
     return world
 
 
@@ -86,6 +87,7 @@ def test_an_older_copy_of_the_journal_is_found(world: World) -> None:
     for name, data in saved.items():
         (state / name).write_bytes(data)
     (finding,) = audit_runs(world.project, None)
+    world.tampered = True
     assert "an older copy was put in its place" in finding
 
 

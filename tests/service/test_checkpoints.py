@@ -253,6 +253,7 @@ def test_a_key_that_goes_away_meanwhile_holds_nothing_up(world: World) -> None:
     world.approve()
     said: list[str] = []
     key = journal(world).with_suffix(".key")
+    world.tampered = True
     screen = Screen(lambda *_: key.unlink(missing_ok=True), progress=said.append)
     assert execute(world.project, world.root / "fix.plan.json", screen) is Exit.VERIFIED_NEW
     assert any("the ticket gets no checkpoint of event #12" in text for text in said)

@@ -150,6 +150,7 @@ def test_one_target_is_no_targets(cli: Cli) -> None:
 
 
 def test_listing_shows_a_run_whose_plan_was_edited(world: World, cli: Cli) -> None:
+    world.tampered = True
     world.done("one.plan.json")
     world.file.unlink()
     world.done("two.plan.json")
@@ -170,6 +171,7 @@ def test_listing_shows_a_run_whose_plan_was_edited(world: World, cli: Cli) -> No
 
 
 def test_listing_shows_a_run_whose_records_make_no_sense(world: World, cli: Cli) -> None:
+    world.tampered = True
     world.done()
     (name,) = world.project.journal.runs()
     with closing(sqlite3.connect(world.root / ".remediate" / "journal.db")) as db, db:
@@ -185,6 +187,7 @@ def test_listing_shows_a_run_whose_records_make_no_sense(world: World, cli: Cli)
 
 
 def test_journal_that_is_none(world: World, cli: Cli) -> None:
+    world.tampered = True
     (world.root / ".remediate").mkdir(mode=0o700)
     (world.root / ".remediate" / "journal.db").write_bytes(b"this is no database" * 100)
     assert cli("runs").code == 5

@@ -154,6 +154,7 @@ def test_run_is_found_by_its_beginning(world: World) -> None:
 
 
 def test_run_whose_folder_is_gone_is_still_listed(world: World) -> None:
+    world.tampered = True
     world.done()
     run = world.project.journal.runs()[0]
     (world.root / ".remediate" / "runs" / run / "plan.json").unlink()
@@ -163,6 +164,7 @@ def test_run_whose_folder_is_gone_is_still_listed(world: World) -> None:
 
 
 def test_stored_plan_that_was_exchanged_is_refused(world: World) -> None:
+    world.tampered = True
     world.done()
     run = world.project.journal.runs()[0]
     world.file.unlink()
@@ -177,6 +179,7 @@ def test_stored_plan_that_was_exchanged_is_refused(world: World) -> None:
 
 def test_exchanged_plan_is_never_executed(world: World) -> None:
     """Also not by `run` of an interrupted run, which takes the plan from the run's folder."""
+    world.tampered = True
     interrupted_early(world)
     run = world.project.journal.runs()[0]
     stored = world.root / ".remediate" / "runs" / run / "plan.json"

@@ -85,6 +85,7 @@ def test_they_are_no_change_of_the_inventory(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "a:b", "a'b", "a%b"])
 def test_known_hosts_that_ssh_could_not_take(world: World, name: str) -> None:
+    world.tampered = True
     world.settings(f'\n[ssh]\nknown_hosts = "{name}"\n')
     with pytest.raises(InputError, match=r"ssh\.known_hosts: .*ssh can't take"):
         _ = world.project

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from remediate.lab.keys import key_pair
 from remediate.model.event import Event
 from remediate.model.plan import Plan
 from remediate.service import approving, planning
+from remediate.service.auditing import audit_runs
 from remediate.service.project import Project
 from remediate.service.running import Screen, execute
 
@@ -66,6 +67,8 @@ class World:
     root: Path
     ahead: float = 0.0
     seen: list[Event] = field(default_factory=list)
+    tampered: bool = False
+    """The test itself has spoilt what an audit looks at."""
 
     @classmethod
     def make(cls, root: Path) -> World:
@@ -142,8 +145,15 @@ class World:
         assert self.run(name) is Exit.VERIFIED_NEW
         return plan
 
+    def audit(self) -> None:
+        """All runs, by the checker and their ticket."""
+        assert audit_runs(self.project, None) == []
+
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    """A fresh one."""
-    return World.make(tmp_path / "project")
+def world(tmp_path: Path) -> Iterator[World]:
+    """A fresh one; what ran in it is judged at the end."""
+    made = World.make(tmp_path / "project")
+    yield made
+    if not made.tampered:
+        made.audit()
