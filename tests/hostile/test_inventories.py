@@ -96,9 +96,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes],
     return load
 
 
-@hostile(
-    "inventories: changed values", 300, "refused, the inventory named; or plain hosts"
-)
+@hostile("inventories: changed values", 300, "refused, the inventory named; or plain hosts")
 @given(json_values(LISTED, changes=3).map(text_of))
 @example(nested(b"[", b"]"))
 @example(b'{"_meta": {"hostvars": {"web1": {"x": ' + nested(b"[", b"]", depth=900) + b"}}}}")

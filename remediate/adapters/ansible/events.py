@@ -98,10 +98,18 @@ class Recording:
     def take_skipped(self, text: str) -> None:
         """What the callback plugin noted of tasks that check mode skipped, one JSON object per line."""
         for line in text.splitlines():
-            note = json.loads(line)
-            unchecked = self.host(note["host"]).unchecked
-            if note["task"] not in unchecked:
-                unchecked.append(note["task"])
+            try:
+                note = json.loads(line)
+                host, task = str(note["host"]), str(note["task"])
+            except (KeyError, TypeError, ValueError, RecursionError):
+                # It was killed while it wrote: any host may be meant.
+                self.lost += 1
+                for known in self.hosts.values():
+                    known.unchecked.append("a task whose note was lost")
+                continue
+            unchecked = self.host(host).unchecked
+            if task not in unchecked:
+                unchecked.append(task)
 
     def _take(self, event: Mapping[str, Any]) -> None:
         self.count += 1
@@ -114,7 +122,7 @@ class Recording:
             self._take_result(kind, data)
         elif kind == "playbook_on_stats":
             self.stats = Stats(
-                *(dict(data.get(k) or {}) for k in ("processed", "changed", "failures", "dark"))
+                *(_counts(data.get(k) or {}) for k in ("processed", "changed", "failures", "dark"))
             )
         elif kind == "playbook_on_task_start":
             self.begun = True
@@ -135,6 +143,13 @@ class Recording:
         elif status := _status(kind, data):
             host.running, host.partial = "", False
             host.tasks.append(_task(name, status, data))
+
+
+def _counts(data: Mapping[str, Any]) -> Mapping[str, int]:
+    found = dict(data)
+    if not all(isinstance(number, int) for number in found.values()):
+        raise TypeError("a count is no number")
+    return found
 
 
 def _status(kind: str, data: Mapping[str, Any]) -> TaskStatus | None:

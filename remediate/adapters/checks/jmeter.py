@@ -27,6 +27,7 @@ _LOG = {
 }
 _GROUPS = ("ThreadGroup", "SetupThreadGroup", "PostThreadGroup")
 _COMPLAINTS = 3
+_SHOWN = 60
 _FAILED = {"true": False, "false": True}
 
 
@@ -83,9 +84,9 @@ def refuse_more_threads(path: Path, users: int) -> None:
             continue
         threads = next((e.text or "" for e in group if e.get("name") == "ThreadGroup.num_threads"), "")
         given = re.fullmatch(r"\$\{__P\(users(,\d*)?\)\}", threads.strip())
-        few = threads.strip().isdigit() and int(threads) <= users
+        few = re.fullmatch(r"[0-9]{1,6}", threads.strip()) and int(threads) <= users
         if group.tag not in _GROUPS or not (given or few):
-            name, number = group.get("testname"), threads or "no number of"
+            name, number = group.get("testname"), threads[:_SHOWN] or "no number of"
             raise InputError(
                 f"{path.name}: the {group.tag} {name!r} has {number} threads",
                 "take an ordinary thread group, and its threads from ${__P(users)}",

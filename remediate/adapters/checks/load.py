@@ -30,6 +30,9 @@ class Measured:
     """What came out of a load test. Times in milliseconds, ``throughput`` in samples per second.
 
     A number that the program does not tell is NaN, and no threshold holds for it.
+
+    Raises:
+        ValueError: these numbers can't have been measured.
     """
 
     samples: int
@@ -39,6 +42,11 @@ class Measured:
     p99_ms: float
     throughput: float
     complaints: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = (self.average_ms, self.p95_ms, self.p99_ms, self.throughput)
+        if not 0 <= self.errors <= self.samples or any(n < 0 or n == math.inf for n in numbers):
+            raise ValueError(f"these numbers can't have been measured: {clip(str(self), _SHOWN)}")
 
     @property
     def errors_percent(self) -> float:
@@ -165,7 +173,7 @@ class LoadTest(Question):
                 return Finding(False, f"not done within {limit:g} s")
             try:
                 found = self.read(ended.code, folder)
-            except (InputError, OSError, ValueError, KeyError) as error:
+            except Exception as error:  # the file holds whatever the program wrote
                 why = error.problem if isinstance(error, InputError) else f"no results: {error}"
                 return Finding(False, clip(f"{why} (exit code {ended.code}): {ended.said.strip()}", _SHOWN))
         return self._judge(found)

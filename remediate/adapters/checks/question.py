@@ -5,8 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
+from remediate.adapters.hosts.text import clip
 from remediate.model.step import Check, CheckResult, Context
 from remediate.model.target import Target
+
+_SHOWN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +48,5 @@ class Question(Check):
             finding = self.look(context)
         except Exception as error:
             text = (str(error) or type(error).__name__).strip("'\"")
-            finding = Finding(False, f"no answer: {text}")
+            finding = Finding(False, f"no answer: {clip(text, _SHOWN)}")
         return CheckResult(title=title, ok=finding.ok, expected=expected, actual=finding.actual)
