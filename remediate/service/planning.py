@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from remediate.adapters.clients import ClientPool
 from remediate.errors import InputError, Refused
-from remediate.inventory import Inventory
 from remediate.model.change import Window
 from remediate.model.event import Outcome, RunStarted, Verb, Verified
 from remediate.model.plan import Plan, PlannedStep, parse_plan
@@ -54,7 +53,7 @@ def make_plan(
         refuse_window(project, window)
     read = project.tickets.read(ticket)
     progress("reading the inventory")
-    source = Inventory.load(inventory.absolute() if inventory else project.config.inventory, project.root)
+    source = project.inventory(inventory)
     targets = project.reached(source.targets(source.select(loaded.runbook.targets, limit)))
     chosen = source.select(loaded.runbook.peers) if loaded.runbook.peers else ()
     peers = project.reached(source.targets(chosen))

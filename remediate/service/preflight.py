@@ -61,7 +61,7 @@ def _artefacts(project: Project, plan: Plan) -> list[str]:
 
 def _inventory(project: Project, plan: Plan) -> Iterator[str]:
     try:
-        source = Inventory.load(project.root / plan.inventory, project.root)
+        source = project.inventory(project.root / plan.inventory)
     except RemediateError as error:
         yield f"inventory {plan.inventory}: {error.problem}"
         return

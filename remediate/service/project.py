@@ -24,6 +24,7 @@ from remediate.service.identity import logins, whoami
 
 if TYPE_CHECKING:
     from remediate.calendar import Calendar
+    from remediate.inventory import Inventory
     from remediate.tickets.interface import TicketSystem
 
 
@@ -88,6 +89,16 @@ class Project:
     @property
     def _freeze_files(self) -> list[Path]:
         return [self.config.path(p) for p in self.config.calendar.freezes]
+
+    def inventory(self, path: Path | None = None) -> Inventory:
+        """The inventory there, or the project's own, read now.
+
+        Raises:
+            InputError: it can't be read.
+        """
+        from remediate.inventory import Inventory
+
+        return Inventory.load(path.absolute() if path else self.config.inventory, self.root)
 
     def reached(self, targets: Iterable[Target]) -> tuple[Target, ...]:
         """Targets with the project's own way to reach them, where the inventory doesn't say it.

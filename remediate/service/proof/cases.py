@@ -56,9 +56,8 @@ def _last(plan: Plan, names: Collection[str]) -> str:
 
 def irreversible(plan: Plan, case: Case) -> str:
     """Why the plan itself says that this case can't be taken back; empty if it can."""
-    begun = len(plan.steps) if case.moment is Moment.FINISHED else plan.step_index[case.step]
-    if case.moment in (Moment.DURING, Moment.AFTER):
-        begun += 1
+    # One that was refused counts as begun: no engine takes its word for that.
+    begun = len(plan.steps) if case.moment is Moment.FINISHED else plan.step_index[case.step] + 1
     # Earlier waves have been through every step by then.
     several = len(plan.waves) > 1 and case.target not in plan.waves[0].targets
     for step in plan.steps if several else plan.steps[:begun]:

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from remediate.adapters.hosts.whole import WATCHED
 from remediate.adapters.whole import Looking
 from remediate.errors import Exit, InputError, Refused, RemediateError
-from remediate.inventory import Inventory
 from remediate.lab.hosts import Hosts
 from remediate.lab.locks import locked
 from remediate.model.base import State
@@ -26,7 +25,7 @@ from remediate.service.planning import make_plan
 from remediate.service.project import Project, load_extensions
 from remediate.service.proof.cases import announcement, cases, irreversible
 from remediate.service.proof.looking import Whole
-from remediate.service.proof.sandbox import TICKET, Sandbox, strict
+from remediate.service.proof.sandbox import TICKET, Sandbox, Steady, strict
 from remediate.service.proof.targets import lab_hosts
 from remediate.service.proof.trial import Ran, run
 
@@ -71,6 +70,7 @@ def prove(project: Project, asked: Asked, audience: Audience, lab: Hosts) -> Pro
         StepFailed: a host can't be read.
     """
     load_extensions()
+    project = Steady(project.config, project.clock)
     hosts = _hosts(project, asked)
     ours = lab_hosts(project, lab, hosts)
     _refuse_busy(project, hosts)
@@ -81,8 +81,7 @@ def prove(project: Project, asked: Asked, audience: Audience, lab: Hosts) -> Pro
 def _hosts(project: Project, asked: Asked) -> list[Target]:
     """Everything that the runbook would change or act through; read from the inventory alone."""
     runbook = find_runbook(asked.runbook, project.config.runbooks, project.root).runbook
-    path = asked.inventory.absolute() if asked.inventory else project.config.inventory
-    source = Inventory.load(path, project.root)
+    source = project.inventory(asked.inventory)
     names = [*source.select(runbook.targets, asked.limit)]
     names += source.select(runbook.peers) if runbook.peers else ()
     if not names:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from remediate.approval.envelope import NAMESPACE
 from remediate.config import Config
 from remediate.config.sections import Approval, CalendarSection, Journal, Person, TicketSection
+from remediate.inventory import Inventory
 from remediate.lab.keys import key_pair
 from remediate.model.plan import Plan
 from remediate.model.runbook import Scope
@@ -23,6 +25,20 @@ _SIGNERS = ("proof-1", "proof-2")
 _PATIENCE = 30.0
 
 
+@dataclass
+class Steady(Project):
+    """A project that reads each inventory once: a proof is about the rollback, not about who edits hosts."""
+
+    read: dict[Path, Inventory] = field(default_factory=dict)
+
+    def inventory(self, path: Path | None = None) -> Inventory:
+        """As it was at first."""
+        key = (path or self.config.inventory).resolve()
+        if key not in self.read:
+            self.read[key] = super().inventory(path)
+        return self.read[key]
+
+
 class Sandbox:
     """Throw-away projects below one folder, over the runbooks of a real one.
 
@@ -30,7 +46,7 @@ class Sandbox:
     signed with keys that are made here and good for nothing else.
     """
 
-    def __init__(self, project: Project, folder: Path) -> None:
+    def __init__(self, project: Steady, folder: Path) -> None:
         self._project, self._folder = project, folder
         lines = [
             f'{name}@proof namespaces="{NAMESPACE}" {key_pair(self._key(name), name)}\n' for name in _SIGNERS
@@ -61,7 +77,7 @@ class Sandbox:
         }
         config = Config(**{n: changed.get(n, getattr(real, n)) for n in Config.model_fields})
         FileTickets(tickets).create(TICKET, "prove the rollback", "nobody@proof")
-        return Project(config, self._project.clock)
+        return Steady(config, self._project.clock, self._project.read)
 
     def approved(self, project: Project, plan: Plan) -> Path:
         """The plan in a file, under a new id and with enough signatures."""
