@@ -34,6 +34,8 @@ def journal(world: World) -> Path:
 def forge(world: World, change: Callable[[list[Row]], list[Row]]) -> None:
     """Change the records, and make all numbers and hashes anew, so that the chain is whole."""
     with closing(sqlite3.connect(journal(world))) as db, db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {name}")
         rows = [Row(*r) for r in db.execute("SELECT run, at, kind, plan, body FROM events ORDER BY seq")]
         db.execute("DELETE FROM events")
         numbers, prev = Counter[str](), GENESIS
@@ -49,13 +51,14 @@ def forge(world: World, change: Callable[[list[Row]], list[Row]]) -> None:
     assert world.project.journal.audit() == []
 
 
-def edited(kind: str, **fields: object) -> Callable[[list[Row]], list[Row]]:
+def edited(kind: str, /, **fields: object) -> Callable[[list[Row]], list[Row]]:
     """Other fields in the first record of this kind."""
 
     def change(rows: list[Row]) -> list[Row]:
         place = next(i for i, row in enumerate(rows) if row.kind == kind)
         body = json.dumps(json.loads(rows[place].body) | fields, separators=(",", ":"))
-        return [*rows[:place], replace(rows[place], body=body), *rows[place + 1 :]]
+        new = replace(rows[place], body=body, kind=str(fields.get("kind", kind)))
+        return [*rows[:place], new, *rows[place + 1 :]]
 
     return change
 
