@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from remediate.adapters.network.platforms import Platform
+from remediate.errors import StepFailed
 from remediate.model.base import sha256
 
 HIDDEN = "<hidden>"
@@ -16,6 +17,7 @@ SECRET = re.compile(
     r"\b(?:password|secret|key-string|authentication-key|encrypted-password|server key|snmp-server community"
     r"|snmp community|pre-shared-key(?: ascii-text| hexadecimal)?|message-digest-key \d+ md5)\s+\S"
 )
+_NESTING = 100
 #: Under this name the facts have all lines that stand alone.
 ALONE = "(single lines)"
 
@@ -51,7 +53,11 @@ def stable(text: str, platform: Platform) -> str:
 
 
 def parse(text: str, platform: Platform) -> Tree:
-    """The tree of a configuration, or of lines that somebody wrote; indentation says what is below what."""
+    """The tree of a configuration, or of lines that somebody wrote; indentation says what is below what.
+
+    Raises:
+        StepFailed: it is nested deeper than any device does.
+    """
     noise = re.compile("|".join(f"(?:{p})" for p in (*platform.noise, *platform.volatile)))
     root = Tree()
     open_: list[tuple[int, Tree]] = [(-1, root)]
@@ -63,6 +69,8 @@ def parse(text: str, platform: Platform) -> Tree:
         while open_[-1][0] >= depth:
             open_.pop()
         open_.append((depth, open_[-1][1].setdefault(line, Tree())))
+        if len(open_) > _NESTING:
+            raise StepFailed(f"a configuration is nested deeper than {_NESTING} levels, at {line[:80]!r}")
     return root
 
 

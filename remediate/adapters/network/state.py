@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ _VOLATILE = re.compile(
     r"(?i)up_?time|msecs?$|dead_?time|timer|counter|^age$|packets|bytes|^(?:in|out)put_?rate|last_|since"
     r"|nexthopgroupid|^(?:msg|table_?version|lsa?(?:age|sequence|checksum))|rcvd$|sent$|^queue"
 )
+_NESTING = 50
 #: Platforms whose commands take a suffix that makes them answer in JSON.
 _JSON_SUFFIX = {"frr": " json", "eos": " | json"}
 
@@ -38,9 +40,34 @@ def parsed(device: Device, command: str) -> Any:
         return _by_template(device, command)
     text = device.read(command if command.endswith("json") else command + suffix)
     try:
-        return json.loads(text or "{}")
-    except ValueError:
+        data = json.loads(text or "{}")
+    except (ValueError, RecursionError):
         raise StepFailed(f"{device.name}: {command!r} gave no JSON: {clip(text, 200)}") from None
+    if not isinstance(data, dict) or _deep(data):
+        raise _strange(device, command, text)
+    return data
+
+
+def _strange(device: Device, command: str, data: object) -> StepFailed:
+    return StepFailed(f"{device.name}: {command!r} gave something unknown: {clip(str(data), 200)}")
+
+
+def _deep(value: Any) -> bool:
+    """Whether it is nested deeper than any device means."""
+    level = [value]
+    for _ in range(_NESTING):
+        inside = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
+        level = [v for values in inside for v in values]
+    return bool(level)
+
+
+@contextmanager
+def _understood(device: Device, command: str, data: object) -> Iterator[None]:
+    """Data of another shape than a device's own is no state of it."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError):
+        raise _strange(device, command, data) from None
 
 
 def _by_template(device: Device, command: str) -> Any:
@@ -103,22 +130,28 @@ def neighbors(device: Device, protocol: Protocol) -> tuple[Neighbor, ...]:
     command = {"ospf": "show ip ospf neighbor", "bgp": "show ip bgp summary"}[protocol]
     data = parsed(device, command)
     if device.platform.name == "frr":
-        return tuple(_FRR_NEIGHBORS[protocol](data))
+        with _understood(device, command, data):
+            return tuple(_FRR_NEIGHBORS[protocol](data))
     return tuple(_row_neighbor(row, protocol) for row in _rows(data))
 
 
 def routes(device: Device, prefix: str) -> tuple[Route, ...]:
     """The routes in use for a prefix."""
-    data = parsed(device, f"show ip route {prefix}")
+    command = f"show ip route {prefix}"
+    data = parsed(device, command)
     if device.platform.name == "frr":
-        return tuple(_frr_route(entry) for found in data.values() for entry in found if entry.get("selected"))
+        with _understood(device, command, data):
+            selected = [entry for found in data.values() for entry in found if entry.get("selected")]
+            return tuple(_frr_route(entry) for entry in selected)
     return tuple(_row_route(row) for row in _rows(data))
 
 
 def interfaces(device: Device) -> tuple[Interface, ...]:
     """All interfaces."""
     if device.platform.name == "frr":
-        return tuple(_frr_interface(name, entry) for name, entry in parsed(device, "show interface").items())
+        data = parsed(device, "show interface")
+        with _understood(device, "show interface", data):
+            return tuple(_frr_interface(name, entry) for name, entry in data.items())
     return tuple(_row_interface(row) for row in _rows(parsed(device, "show ip interface brief")))
 
 
