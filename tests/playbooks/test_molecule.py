@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -28,6 +29,7 @@ def test_a_documented_command_passes(project: Project, line: str) -> None:
     assert project.state() == before
 
 
+@pytest.mark.skipif("REMEDIATE_FULL" not in os.environ, reason="only with REMEDIATE_FULL=1")
 def test_a_playbook_that_is_not_idempotent_fails_and_the_host_is_brought_back(project: Project) -> None:
     playbook = project.root / f"playbooks/{_EXAMPLE}.yml"
     (play,) = yaml.safe_load(playbook.read_text())
