@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -123,16 +126,28 @@ class Wire:
     def _serve(self, client: socket.socket) -> None:
         # An answer belongs to its own connection only.
         due: list[Fault] = []
-        with client, suppress(OSError), socket.create_connection(self.server) as server:
+        with suppress(OSError), self.accepted(client) as near, self.connected() as far:
             while True:
-                ready, _, _ = select.select([client, server], [], [])
-                for source, sink in ((client, server), (server, client)):
+                ready, _, _ = select.select([near, far], [], [])
+                for source, sink in ((near, far), (far, near)):
                     if source in ready:
-                        data = source.recv(65536)
+                        data = self.read(source, source is near)
                         if not data:
                             return
-                        for piece in self._passed(data, source is client, client, due):
+                        for piece in self._passed(data, source is near, near, due):
                             sink.sendall(piece)
+
+    def accepted(self, client: socket.socket) -> socket.socket:
+        """The connection to the client."""
+        return client
+
+    def connected(self) -> socket.socket:
+        """A new connection to the server."""
+        return socket.create_connection(self.server)
+
+    def read(self, source: socket.socket, asked: bool) -> bytes:
+        """What came; ``asked`` if it is the client's."""
+        return source.recv(65536)
 
     def _passed(self, data: bytes, asked: bool, client: socket.socket, due: list[Fault]) -> Iterable[bytes]:
         fault: Fault | None = None
@@ -142,5 +157,57 @@ class Wire:
             due += [self.answer] if self.answer else []
         elif not asked and due:
             fault = due.pop()
-        cut = lambda: client.shutdown(socket.SHUT_RDWR)  # noqa: E731
-        return fault(Passing(data, cut, self.kill, self.gate)) if fault else (data,)
+        return fault(Passing(data, lambda: _cut(client), self.kill, self.gate)) if fault else (data,)
+
+
+def _cut(client: socket.socket) -> None:
+    with suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Https(Wire):
+    """One that speaks TLS to both; a request goes its way as a whole.
+
+    Args:
+        certificate: shown to the client, with its key in the same file.
+        authority: who vouches for the server.
+    """
+
+    certificate: Path = Path()
+    authority: Path = Path()
+
+    def accepted(self, client: socket.socket) -> socket.socket:
+        """See `Wire.accepted`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # After a later version's handshake there is something to read that is no data.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate)
+        return context.wrap_socket(client, server_side=True)
+
+    def connected(self) -> socket.socket:
+        """See `Wire.connected`."""
+        context = ssl.create_default_context(cafile=self.authority)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context.wrap_socket(super().connected(), server_hostname=self.server[0])
+
+    def read(self, source: socket.socket, asked: bool) -> bytes:
+        """See `Wire.read`."""
+        data = source.recv(65536)
+        while data and asked and not _whole(data):
+            data += source.recv(65536)
+        while isinstance(source, ssl.SSLSocket) and source.pending():
+            data += source.recv(65536)
+        return data
+
+    def send(self, data: bytes) -> None:
+        """To the server, over a connection of its own; its answer is for nobody."""
+        with self.connected() as server:
+            server.sendall(data)
+            server.recv(65536)
+
+
+def _whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)

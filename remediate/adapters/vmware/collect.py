@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,10 +53,20 @@ def machines(
         found = {u: find(vcenter, u) for u in uuids}
         seen = _read(vcenter, found.values(), hardware)
     stores = _datastores(vcenter, seen.values())
-    return {
-        u: m if isinstance(m, StepFailed) else _machine(m._moId, seen[m._moId], stores)
-        for u, m in found.items()
-    }
+    return {u: _seen(vcenter, m, seen, stores) for u, m in found.items()}
+
+
+def _seen(
+    vcenter: VCenter,
+    found: vim.VirtualMachine | StepFailed,
+    seen: Mapping[str, Properties],
+    stores: Mapping[str, Datastore],
+) -> Machine | StepFailed:
+    if isinstance(found, StepFailed):
+        return found
+    if found._moId not in seen:
+        return StepFailed(f"vCenter {vcenter.name} says nothing about {found._moId}", "ask again")
+    return _machine(found._moId, seen[found._moId], stores)
 
 
 def machine(vcenter: VCenter, uuid: str) -> Machine:
@@ -146,7 +156,7 @@ def _datastores(vcenter: VCenter, seen: Iterable[Properties]) -> dict[str, Datas
     }
 
 
-def _machine(moref: str, p: Properties, stores: dict[str, Datastore]) -> Machine | StepFailed:
+def _machine(moref: str, p: Properties, stores: Mapping[str, Datastore]) -> Machine | StepFailed:
     if "runtime.powerState" not in p:
         return StepFailed(
             f"virtual machine {p.get('name', moref)} can't be read",

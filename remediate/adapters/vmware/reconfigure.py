@@ -139,8 +139,14 @@ class VmReconfigure(Step):
         as_wanted = all(machine.hardware[key] == value for key, value in self._wanted.items())
         power_back = machine.power == context.before.get(POWER, machine.power)
         values = ", ".join(f"{key} {machine.hardware[key]}" for key in self._wanted)
-        verdict = Verdict.APPLIED if as_wanted and power_back else Verdict.NOT_APPLIED
-        return Probe(verdict=verdict, evidence=f"{values}; the machine is {machine.power}")
+        before = context.before.get(HARDWARE)
+        old = before if isinstance(before, dict) else {}
+        as_before = all(machine.hardware[key] == old.get(key, machine.hardware[key]) for key in self._wanted)
+        whole = Verdict.APPLIED if as_wanted else Verdict.NOT_APPLIED if as_before else Verdict.PARTIAL
+        return Probe(
+            verdict=whole if power_back else Verdict.PARTIAL,
+            evidence=f"{values}; the machine is {machine.power}",
+        )
 
     def undo(self, context: Context) -> Result:
         """The values of before."""

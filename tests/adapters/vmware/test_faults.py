@@ -88,6 +88,7 @@ def test_a_session_that_ends_while_a_task_is_waited_for(world: World, place: Pla
     assert world.faults.calls()[f"{CREATE} web1"] == 1
 
 
+@pytest.mark.fault("VMware", "after", "vanished", "left to a human")
 def test_a_machine_that_vanishes_in_the_middle(world: World, place: Place) -> None:
     place.plan("fail=true")
     world.faults.task_takes(CREATE, 1.0, vm="web2")
@@ -131,7 +132,15 @@ def center(world: World) -> Iterator[VCenter]:
         world.reconnect()
 
 
-@pytest.mark.parametrize("back", [True, False], ids=["for a while", "for good"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        pytest.param(True, marks=pytest.mark.fault("VMware", "late", "vanished", "undone"), id="for a while"),
+        pytest.param(
+            False, marks=pytest.mark.fault("VMware", "late", "vanished", "left to a human"), id="for good"
+        ),
+    ],
+)
 def test_vcenter_is_down_during_the_undo(world: World, place: Place, center: VCenter, back: bool) -> None:
     before = motds(world)
     place.plan("fail=true")

@@ -131,6 +131,7 @@ def test_hardware_with_a_power_cycle(world: World) -> None:
     assert step.observe(context) == before
 
 
+@pytest.mark.fault("VMware", "before", "half-applied", "done")
 def test_a_power_cycle_that_was_cut_is_finished(world: World) -> None:
     step = VmReconfigure(cpus=2, power_cycle=True)
     context = world.context(before=step.observe(world.planning()))
@@ -140,7 +141,7 @@ def test_a_power_cycle_that_was_cut_is_finished(world: World) -> None:
     assert until(lambda: world.machine().config.hardware.numCPU == 2)
     until(lambda: step.quiesce(context))
     # The values are there, but the machine is off: that is not what was to be reached.
-    assert step.probe(context).verdict is Verdict.NOT_APPLIED
+    assert step.probe(context).verdict is Verdict.PARTIAL
     assert [c.ok for c in step.confirm(context)] == [True, False]
     assert "switched on again" in step.apply(context).summary
     assert step.probe(context).verdict is Verdict.APPLIED

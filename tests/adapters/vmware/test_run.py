@@ -38,6 +38,7 @@ def test_reasons_against_a_snapshot_refuse_the_plan(world: World, place: Place) 
         place.plan()
 
 
+@pytest.mark.fault("VMware", "before", "disk full", "failed, nothing changed")
 def test_no_room_any_more_when_it_runs(world: World, place: Place) -> None:
     place.plan()
     world.faults.free_space(1 << 20)

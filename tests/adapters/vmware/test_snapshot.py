@@ -57,6 +57,7 @@ def test_many_in_one_call(world: World) -> None:
     assert (len(world.snapshots("web1")), len(world.snapshots("web2"))) == (1, 1)
 
 
+@pytest.mark.fault("VMware", "after", "duplicate", "done")
 def test_a_second_attempt_adopts_the_first_ones(world: World) -> None:
     _, first = taken(world)
     second = GUARD.apply(world.context(attempt=2))
@@ -65,6 +66,7 @@ def test_a_second_attempt_adopts_the_first_ones(world: World) -> None:
     assert world.faults.calls()[f"{CREATE} web1"] == 1
 
 
+@pytest.mark.fault("VMware", "during", "disk full", "failed, nothing changed")
 @pytest.mark.parametrize("fault", ["NoDiskSpace", "TooManySnapshotLevels", "FileLocked"])
 def test_a_task_that_fails_has_failed(world: World, fault: str) -> None:
     world.faults.task_fails(CREATE, fault, vm="web1")
@@ -75,6 +77,7 @@ def test_a_task_that_fails_has_failed(world: World, fault: str) -> None:
     assert GUARD.probe(world.context()).verdict is Verdict.NOT_APPLIED
 
 
+@pytest.mark.fault("VMware", "during", "duplicate", "failed, nothing changed")
 def test_another_task_at_work_refuses_ours(world: World) -> None:
     world.faults.task_takes(CREATE, 1.0, vm="web1")
     other = world.machine().CreateSnapshot_Task(name="nightly", description="", memory=False, quiesce=False)
@@ -129,6 +132,7 @@ def test_a_request_that_never_arrived(world: World) -> None:
     assert world.snapshots() == [name(context)]
 
 
+@pytest.mark.fault("VMware", "late", "timeout", "in doubt, probed: applied")
 def test_a_task_that_outlives_our_patience(world: World) -> None:
     world.faults.task_takes(CREATE, 3.0, vm="web1")
     context = world.context(timeout=1.0)
@@ -140,6 +144,7 @@ def test_a_task_that_outlives_our_patience(world: World) -> None:
     assert GUARD.probe(context).verdict is Verdict.APPLIED
 
 
+@pytest.mark.fault("VMware", "during", "vanished", "in doubt, probed: applied")
 def test_a_task_that_vanishes(world: World) -> None:
     world.faults.task_vanishes(CREATE, vm="web1")
     context = world.context()
