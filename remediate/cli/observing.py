@@ -110,7 +110,7 @@ def report(settings: Settings, run: str, format_: str | None) -> None:
 @click.option("--all", "everything", is_flag=True, help="Every run of the journal.")
 @pass_settings
 def audit(settings: Settings, run: str | None, everything: bool) -> int:
-    """Verify the journal's hash chain, and the signatures behind each run."""
+    """Verify the journal by its hashes, signatures and tickets, and judge each run by the invariants."""
     from remediate.errors import Exit, InputError
     from remediate.report.words import count
     from remediate.service.auditing import audit_runs
