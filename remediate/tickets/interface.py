@@ -63,7 +63,7 @@ class Entry:
     """Contents of those of its attachments that were asked for."""
 
 
-MARKER = re.compile(r"\[remediate (\S+) #(\d+)\]\s*$", re.MULTILINE)
+MARKER = re.compile(r"\[remediate (\S+) #(\d{1,18})\]\s*$", re.MULTILINE)
 
 
 class TicketSystem(Protocol):

@@ -12,7 +12,7 @@ from remediate.model.change import Priority, Ticket
 from remediate.model.event import Final
 from remediate.tickets import rt_entry, rt_files
 from remediate.tickets.interface import Change, Entry, Post, TicketAltered, TicketRefused
-from remediate.tickets.rt_client import Row, RtClient
+from remediate.tickets.rt_client import Row, RtClient, understood
 from remediate.tickets.rt_entry import File
 from remediate.tickets.rt_people import requestors
 
@@ -75,6 +75,7 @@ class RequestTrackerTickets:
         """The ticket's page."""
         return f"{self._client.base}Ticket/Display.html?id={_number(ticket)}"
 
+    @understood()
     def read(self, ticket: str) -> Ticket:
         """Subject, requestors (mail address, else name) and priority.
 
@@ -101,6 +102,7 @@ class RequestTrackerTickets:
             system=self.name,
         )
 
+    @understood()
     def last_posted(self, ticket: str, run: str) -> int:
         """Number of the newest event of this run in entries by this account, 0 if none. Reads afresh."""
         self._client.record(f"ticket/{_number(ticket)}")  # RT searches all tickets for one that is not there
@@ -112,12 +114,14 @@ class RequestTrackerTickets:
                 break
         return best
 
+    @understood()
     def posted(self, ticket: str, run: str) -> tuple[int, ...]:
         """The numbers in the markers of this run, in the order of the ticket's history."""
         self._client.record(f"ticket/{_number(ticket)}")
         numbers = (rt_entry.number(row, run) for row in self._entries(ticket, run))
         return tuple(number for number in numbers if number)
 
+    @understood()
     def entries(self, ticket: str, files: str) -> tuple[Entry, ...]:
         """All entries by this account; see `TicketSystem.entries`."""
         self._client.record(f"ticket/{_number(ticket)}")
@@ -129,6 +133,7 @@ class RequestTrackerTickets:
             if mark is not None
         )
 
+    @understood()
     def post(self, ticket: str, post: Post) -> None:
         """One comment or reply with its attachments, in one request that RT takes whole; read back.
 
@@ -199,6 +204,7 @@ class RequestTrackerTickets:
 
     # Change workflow
 
+    @understood()
     def started(self, ticket: str, change: Change) -> None:
         """Fill the plan's fields and move the ticket to *in progress*.
 
@@ -216,6 +222,7 @@ class RequestTrackerTickets:
         ]
         _refuse(ticket, left)
 
+    @understood()
     def finished(self, ticket: str, final: Final) -> bool:
         """Move the ticket to its last status; one that needs a human stays as it is, or is opened again.
 

@@ -30,6 +30,26 @@ _SHOWN = 300
 _PAGES = 1000
 
 
+#: What reading an answer ends in that is none, or has another shape than it should.
+STRANGE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """For what is read in answers: one of another shape is no answer.
+
+    Raises:
+        TicketDown: it has.
+    """
+    try:
+        yield
+    except STRANGE as error:
+        raise TicketDown(
+            f"Request Tracker gives answers that its API doesn't have ({type(error).__name__}: {error})",
+            "check the address, and which version of Request Tracker is there",
+        ) from None
+
+
 class RtClient:
     """One account at one Request Tracker. Safe to use from many threads.
 
@@ -133,7 +153,7 @@ class RtClient:
             failure = _refusal(400, str(error))
         except exceptions.UnexpectedResponseError as error:
             failure = _failure(error.status_code or 500, error.response_message or str(error))
-        except (ValueError, KeyError, TypeError) as error:
+        except STRANGE as error:
             failure = TicketDown(
                 f"the answer is not one of Request Tracker's API: {error}", "check the address"
             )
@@ -214,6 +234,6 @@ def _refusal(status: int, text: str) -> TicketRefused:
 
 def _shown(text: str) -> str:
     """RT's reason, out of ``{"message": …}`` where it is in one."""
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(*STRANGE):
         text = str(json.loads(text)["message"])
     return " ".join(text.split())[:_SHOWN]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from remediate.tickets.interface import TicketRefused
 from remediate.tickets.rt_client import Row, RtClient
 
+_GROUPS = 50
+
 
 def requestors(client: RtClient, row: Row) -> list[tuple[str, ...]]:
     """The names of each requestor: mail address if it may be seen, then login. A group is its members.
@@ -28,6 +30,10 @@ def _logins(client: RtClient, members: list[Row], seen: set[str]) -> Iterator[st
             yield name
         elif name not in seen:
             seen.add(name)
+            if len(seen) > _GROUPS:
+                raise TicketRefused(
+                    f"more than {_GROUPS} groups asked for this ticket", "name people instead"
+                )
             yield from _logins(client, _members(client, name), seen)
 
 

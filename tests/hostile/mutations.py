@@ -18,7 +18,9 @@ VALUES: tuple[Any, ...] = (
     *("", " ", "0", "-1", "é", "x" * 10_000, "\x00", "\ud800", "../../etc/passwd", "--option", "9" * 5000),
     *([], {}, [[]], [None], [{}], {"": None}, {"x": {"y": []}}, ["a", 1, None]),
 )
-values = st.one_of(st.sampled_from(VALUES), st.sampled_from(SNIPPETS), st.text(max_size=20), st.integers())
+values = st.one_of(
+    st.sampled_from(VALUES).map(copy.deepcopy), st.sampled_from(SNIPPETS), st.text(max_size=20), st.integers()
+)
 
 
 def _places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
