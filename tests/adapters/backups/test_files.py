@@ -299,13 +299,14 @@ class Write(Runbook):
 
 
 @pytest.fixture
-def project(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectWorld:
+def project(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProjectWorld]:
     """A project that writes into the tree."""
     made = ProjectWorld.make(tmp_path / "project")
     made.settings("[backups]\nkeep_days = 2\n")
     (made.root / "runbooks" / "write.py").write_text(RUNBOOK.replace("{tree}", str(tree)))
     monkeypatch.setenv("REMEDIATE_PROJECT", str(made.root))
-    return made
+    yield made
+    made.audit()
 
 
 def test_the_command_line_shows_checks_and_deletes_them(

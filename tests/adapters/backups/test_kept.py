@@ -52,6 +52,7 @@ def project(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     made.done()
     monkeypatch.setenv("REMEDIATE_PROJECT", str(made.root))
     yield made
+    made.audit()
     with world.server.open() as session:
         world.server.driver.drop(session, "elsewhere")
 
