@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +58,21 @@ class Run:
     """It did not end by itself in time, or the listening to it broke: silence proves nothing."""
 
 
-def execute(job: Job) -> Run:
+def execute(job: Job, fence: Callable[[], object] = lambda: None) -> Run:
     """Run the job to its end, or to the end of its time.
+
+    Args:
+        fence: asked right before it starts, because preparing it takes a while; see `Clients.fence`.
 
     Raises:
         InputError: it can't even be prepared; nothing was started.
     """
-    prepared = private.prepare(job)
+    prepared = _prepared(job)
     folder = prepared.folder
     recording = Recording()
     try:
         with private.pipes(prepared, job.timeout) as secrets, _deadline(job) as late:
-            code = _run(job, folder, secrets, recording)
+            code = _run(job, folder, secrets, recording, fence)
         if (skipped := folder / _SKIPPED).is_file():
             recording.take_skipped(skipped.read_text(encoding="utf-8"))
         return Run(recording, code, late.is_set() or code is None)
@@ -80,11 +83,22 @@ def execute(job: Job) -> Run:
         private.discard(folder)
 
 
+def _prepared(job: Job) -> private.Private:
+    try:
+        return private.prepare(job)
+    except OSError as error:
+        private.discard(job.folder)
+        why = error.strerror or str(error)
+        raise InputError(f"{job.folder} can't be written: {why}", "make room, or mend the disk") from None
+
+
 def _mark(job: Job) -> str:
     return f"{processes.CALL}={job.call}"
 
 
-def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> int | None:
+def _run(
+    job: Job, folder: Path, secrets: list[str], recording: Recording, fence: Callable[[], object]
+) -> int | None:
     """The exit code; None if ansible-runner lost sight of the process."""
     from ansible_runner import Runner, RunnerConfig
 
@@ -110,6 +124,7 @@ def _run(job: Job, folder: Path, secrets: list[str], recording: Recording) -> in
     # prepare() forgets these two when there is no settings file.
     config.suppress_output_file = config.suppress_ansible_output = True
     runner = Runner(config, event_handler=recording.take)
+    fence()
     try:
         runner.run()
     except Exception as error:

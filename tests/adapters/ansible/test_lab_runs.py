@@ -81,6 +81,7 @@ def test_apply_confirm_probe_undo(lab: World) -> None:
     assert {c.target.name: step.observe(c) for c in contexts} == before
 
 
+@pytest.mark.fault("Ansible", "during", "half-applied", "failed")
 def test_one_host_fails_and_the_other_goes_on(lab: World) -> None:
     stop = "  - ansible.builtin.fail: {msg: not here}\n    when: inventory_hostname == 'web3'\n"
     tail = f"  - name: close it\n    ansible.builtin.file: {{path: {FILE}, mode: '0600'}}\n"
@@ -123,6 +124,7 @@ def test_a_module_and_what_is_half_done(lab: World) -> None:
     assert (probe.verdict, probe.evidence) == (Verdict.PARTIAL, "still to do: more")
 
 
+@pytest.mark.fault("Ansible", "during", "timeout", "in doubt, waited for")
 def test_time_runs_out(lab: World) -> None:
     step = Playbook(lab.write(HELD), watch=WATCH)
     contexts = lab.contexts(timeout=8.0)
@@ -156,6 +158,7 @@ PARENT = """
 """
 
 
+@pytest.mark.fault("Ansible", "late", "vanished", "in doubt, waited for")
 def test_a_later_process_ends_what_a_killed_one_left(lab: World) -> None:
     lab.write(HELD)
     parent = subprocess.Popen(

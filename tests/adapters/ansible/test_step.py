@@ -38,7 +38,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> Callable[..., 
     """Let runs give this recording, and hosts these facts."""
 
     def script(recording: Recording | Exception | None = None, facts: State | None = None) -> None:
-        def execute(job: Job) -> Run:
+        def execute(job: Job, fence: Callable[[], object] | None = None) -> Run:
             jobs.append(job)
             if isinstance(recording, Exception):
                 raise recording

@@ -49,6 +49,8 @@ class Sshd:
     attempts: list[str] = field(default_factory=list)
     """Everything that looked like a credential, or asked for one."""
     commands: list[str] = field(default_factory=list)
+    enter: tuple[str, ...] = ()
+    """What its commands are run by, for example in other namespaces."""
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -134,7 +136,7 @@ class Sshd:
         """A command of a client, with its streams."""
         self.commands.append(command.decode())
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command.decode()],
+            [*self.enter, "/bin/sh", "-c", command.decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
