@@ -10,8 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any, ClassVar
 
+from remediate import adapters
 from remediate.model.base import State
 from remediate.model.step import Context, Step
 
@@ -50,12 +55,22 @@ class WholeReader(ABC):
 READERS: dict[str, type[WholeReader]] = {}
 
 
+@cache
+def load_readers() -> None:
+    """Import the built-in ones: each lies in the folder of its technology, and is found there."""
+    for found in iter_modules(adapters.__path__):
+        name = f"{adapters.__name__}.{found.name}.whole"
+        if found.ispkg and find_spec(name):
+            import_module(name)
+
+
 def read_whole(context: Context, steps: Sequence[Step], looking: Looking) -> State:
     """All that the readers of this target know of it.
 
     Raises:
         StepFailed: a part can't be read; nothing is then known to be as it was.
     """
+    load_readers()
     found: State = {}
     for reader in (make() for _, make in sorted(READERS.items())):
         if reader.applies(context, steps):

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from remediate.lab.hosts import Hosts
+from remediate.lab.inventory import write_inventory
 from remediate.lab.layout import Layout
 from remediate.lab.locks import locked
+from remediate.lab.vcenter import VCenter
 from remediate.model.proof import Moment, Proof
 from remediate.service.project import Project
 from remediate.service.proof.prove import Asked, Audience, prove
-from tests.e2e.world import World, temporary
+from tests.e2e.world import FULL, World, temporary
 
 LAYOUT = Layout(Path("/var/lib/remediate-lab-proof"), "rmproof", "10.213.100")
 #: lb1, web1, web2, web3.
 TOTAL = 4
+ROUTERS = 4 if FULL else 0
 _HERE = Path(__file__).parent
 
 
@@ -28,22 +31,34 @@ def quiet(_line: str) -> None:
 
 @pytest.fixture(scope="session")
 def proof_lab() -> Iterator[Hosts]:
-    """A lab of its own; one session at a time."""
-    lab = Hosts(LAYOUT, TOTAL)
+    """A lab of its own, one session at a time; with REMEDIATE_FULL=1 of every technology."""
+    lab = Hosts(LAYOUT, TOTAL, ROUTERS, databases=FULL)
+    parts = (lab, VCenter(LAYOUT)) if FULL else (lab,)
     with locked(Path("/run/remediate-lab-proof.lock"), quiet):
-        lab.down()
+        for part in reversed(parts):
+            part.down()
         try:
-            lab.up(quiet)
+            for part in parts:
+                part.up(quiet)
             yield lab
         finally:
-            lab.down()
+            for part in reversed(parts):
+                part.down()
             shutil.rmtree(LAYOUT.home, ignore_errors=True)
+
+
+class Place(World):
+    """A project over the lab of these tests."""
+
+    def inventory(self) -> None:
+        """All of its hosts."""
+        write_inventory(self.root / "inventory", TOTAL, LAYOUT, ROUTERS, databases=FULL)
 
 
 @pytest.fixture
 def place(proof_lab: Hosts, tmp_path: Path) -> Iterator[World]:
     """A project with the shipped runbooks and the wrong ones."""
-    made = World(proof_lab, tmp_path / "project", temporary())
+    made = Place(proof_lab, tmp_path / "project", temporary())
     made.root.mkdir()
     (proof_lab.layout.home / "people").mkdir(exist_ok=True)
     made.fill()
@@ -57,12 +72,14 @@ def place(proof_lab: Hosts, tmp_path: Path) -> Iterator[World]:
         made.end()
 
 
-def proved(place: World, runbook: str, *inputs: str, steps: str = "", moments: str = "") -> Proof:
-    """A proof on web1."""
+def proved(
+    place: World, runbook: str, *inputs: str, on: str = "web1", steps: str = "", moments: str = ""
+) -> Proof:
+    """A proof on one host, if no other is named."""
     asked = Asked(
         runbook,
         inputs,
-        limit="web1",
+        limit=on,
         steps=steps.split(),
         moments=tuple(map(Moment, moments.split())),
     )

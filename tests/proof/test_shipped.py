@@ -43,3 +43,25 @@ def test_everything_goes_back(place: World, runbook: str) -> None:
     steps_broken = sorted({r.case.step or "whole run" for r in proof.results})
     assert len(proof.results) >= 3
     record("proofs", f"`{runbook}`", len(proof.results), f"restored ({', '.join(steps_broken)})")
+
+
+#: Of other technologies: on whom, with what.
+OTHERS = {
+    "block-range": ("ra1", ("prefix=198.51.100.0/24",)),
+    "move-to-backup": (
+        "ra1:rb1",
+        ("near_net=10.221.100.0/24", "far_net=10.222.100.0/24", "probe_to=10.222.100.11"),
+    ),
+    "add-index": ("db1", ("what=index", "table=transfers", "column=amount")),
+    "resize-vm": ("web1", ("cpus=2", "memory_mb=512", "package=shop", "version=1.1-1")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL, reason="REMEDIATE_FULL=1 proves the runbooks of every technology")
+@pytest.mark.parametrize("runbook", OTHERS)
+def test_other_technologies(place: World, runbook: str) -> None:
+    """Devices, databases and virtual machines, as wholes."""
+    on, inputs = OTHERS[runbook]
+    proof = proved(place, runbook, *inputs, on=on)
+    assert proof.restored, told(proof)

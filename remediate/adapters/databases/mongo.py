@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -135,6 +136,22 @@ class MongoSession:
                 )
             documents.append(document)
         return documents
+
+    def whole(self, collection: str) -> tuple[int, str]:
+        """How many documents there are, and a digest of all their bytes, in the order of their ``_id``.
+
+        Raises:
+            StepFailed: no answer.
+        """
+        from bson.raw_bson import RawBSONDocument
+
+        raw = self._database[collection].with_options(exact().with_options(document_class=RawBSONDocument))
+        count, digest = 0, hashlib.sha256()
+        with self._reading():
+            for one in raw.find({}).sort("_id", 1):
+                count += 1
+                digest.update(one.raw)
+        return count, digest.hexdigest()
 
     def insert(self, collection: str, document: Document) -> None:
         """Add a document; returns when a majority of the replica set has it.

@@ -20,8 +20,8 @@ from remediate.service.contexts import Contexts, all_hosts
 from remediate.service.project import Project
 
 _AT_ONCE = 16
-#: What is seen once may be on its way; what is still there so many seconds later stays.
-_SETTLE_SECONDS = 3.0
+#: What differs at once may be on its way, such as routes; what differs for so many seconds stays.
+_SETTLE_SECONDS, _AGAIN = 8.0, 2.0
 
 
 class Whole:
@@ -60,10 +60,10 @@ class Whole:
             return dict(zip(self._hosts, pool.map(one, self._hosts.values()), strict=True))
 
     def compare(self, before: Mapping[str, State]) -> tuple[dict[str, State], tuple[Difference, ...]]:
-        """How all hosts are now, and what is not as before even at a second look."""
-        now = self.read()
-        if now != before:
-            time.sleep(_SETTLE_SECONDS)
+        """How all hosts are now, and what is not as before even after a while."""
+        now, until = self.read(), time.monotonic() + _SETTLE_SECONDS
+        while now != before and time.monotonic() < until:
+            time.sleep(_AGAIN)
             now = self.read()
         found = [d for name, state in now.items() for d in differences(name, before[name], state)]
         return now, tuple(found)

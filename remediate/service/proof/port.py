@@ -104,10 +104,10 @@ class _Cut:
         """See `Clients.drop`."""
         self._clients.drop(key)
 
-    def fence(self) -> None:
+    def fence(self) -> float:
         """See `Clients.fence`; asked before each change."""
         with self._lock:
             if self._begun and self._what.cutting:
                 raise InDoubt(f"{SAID}: the connection was lost before the next change")
             self._begun = True
-        self._clients.fence()
+        return self._clients.fence()
