@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 import os
 import shlex
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +30,10 @@ CANARY = "c4n@ry'\"&<é€>\\/+ %x"
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+#: Bytes that don't get shorter, so that what is packed has lines.
+_LONG: bytes = bytes(" ".join(str(n * n) for n in range(99)), "ascii")
 
 
 def inside(value: str, before: bytes, after: bytes) -> bytes:
@@ -65,7 +72,28 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "UTF-16 hex": lambda v: v.encode("utf-16").hex(),
     "UTF-16 Base64": lambda v: b64(v.encode("utf-16-le")),
     "UTF-16 Base64, big end first": lambda v: b64(b"x" + v.encode("utf-16-be")),
+    "URL, every byte": lambda v: "".join(f"%{byte:02X}" for byte in v.encode()),
+    "JSON, every character": lambda v: json.dumps("".join(_units(v))).replace("\\\\", "\\"),
+    "JSON, every character, in JSON": lambda v: "".join(_units(v)).replace("\\", "\\\\"),
+    "HTML, every character": lambda v: "".join(f"&#{ord(c)};" for c in v),
+    "shell, every byte": lambda v: "$'" + "".join(f"\\x{byte:02x}" for byte in v.encode()) + "'",
+    "shell, every byte in octal": lambda v: "$'" + "".join(f"\\{byte:03o}" for byte in v.encode()) + "'",
+    "quoted-printable": lambda v: "".join(f"={byte:02X}" for byte in v.encode()),
+    "YAML": lambda v: yaml.safe_dump(v, width=1000),
+    "YAML, double quotes": lambda v: yaml.safe_dump(v, default_style='"', width=1000),
+    "gzip in Base64": lambda v: b64(gzip.compress(inside(v, b"key: ", b"\n"), mtime=0)),
+    "zlib in Base64": lambda v: b64(zlib.compress(inside(v, b"key: ", b"\n"))),
+    "gzip in Base64 in lines": lambda v: base64.encodebytes(gzip.compress(v.encode() + _LONG)).decode(),
+    "Base64 in Base64": lambda v: b64(b64(v.encode()).encode()),
+    "gzip in Base64 in Base64": lambda v: b64(b64(gzip.compress(v.encode(), mtime=0)).encode()),
+    "JSON in Base64": lambda v: b64(json.dumps({"password": v}).encode()),
 }
+
+
+def _units(value: str) -> list[str]:
+    data = value.encode("utf-16-be").hex()
+    return [f"\\u{data[i : i + 4]}" for i in range(0, len(data), 4)]
+
 
 #: Printable text without surrogates; the values that people choose, and worse.
 values = st.text(
@@ -217,7 +245,10 @@ def test_scrubbing_twice_changes_nothing_more(text: str) -> None:
     "text",
     ["password" * 200_000, "password=" * 100_000, "://a:" * 200_000, "-----BEGIN PRIVATE KEY-----" * 30_000,
      "eyJaaaaaaaa" * 100_000, "eyJ" + "a" * 1_000_000, "secret=\\" * 100_000, "token='" * 100_000,
-     "bearer " * 100_000, "hunter2" * 100_000, "hunter" * 100_000],
+     "bearer " * 100_000, "hunter2" * 100_000, "hunter" * 100_000, "\\" * 1_000_000, "%" * 1_000_000,
+     "%25" * 300_000, "%41" * 300_000, "\\u0041" * 100_000, "&amp;" * 200_000, "&#0000000" * 100_000,
+     "H4sI" * 200_000, "aHVudGVyMg" * 100_000, "QUFB" * 300_000,
+     "eJw" * 300_000, b64(zlib.compress(bytes(1 << 20))) * 500],
     ids=lambda text: text[:12],
 )  # fmt: skip
 def test_hostile_text_takes_time_in_proportion(text: str) -> None:

@@ -1,8 +1,10 @@
 """Takes secrets out of text, whichever way they were encoded on the way there.
 
-A value is looked for raw, JSON-, shell-, URL- and HTML-escaped (also mixed and twice), in hex, and in
-Base64 at any alignment, wrapped or not (RFC 4648), each also as UTF-16. Beside the known values, things
-that look like a secret are taken out: private keys, authorization headers, ``password=...`` and the like.
+A value is looked for raw, JSON-, shell-, YAML-, URL- and HTML-escaped (also mixed and twice), in hex, and in
+Base64 at any alignment, wrapped or not (RFC 4648), each also as UTF-16; and in gzip and zlib in Base64. It
+is not found reversed, in Base32 or Base85, encrypted, or in the columns of a hex dump. Beside the known
+values, things that look like a secret are taken out: private keys, authorization headers, ``password=...``
+and the like.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from functools import cache, lru_cache
 from pydantic import JsonValue
 
 from remediate.credentials.lookalikes import lookalikes
-from remediate.credentials.unwrap import Unwrapped
+from remediate.credentials.unpack import Unpacked
+from remediate.credentials.views import whole_lines, written_out
 from remediate.errors import InputError
 
 MARK = "[redacted]"
@@ -27,6 +30,8 @@ LONGEST = 8192
 
 #: A value is looked for in pieces of this many bytes, which keeps the pattern of a whole key file small.
 _PIECE = 256
+#: Base64 within Base64 is looked into so many times.
+_DEPTH = 3
 #: One place in a pattern: the spellings of one character, as regular expressions.
 _Slot = tuple[str, ...]
 
@@ -76,19 +81,12 @@ class Scrubber:
     def scrub(self, text: str) -> str:
         """The text with every secret in it replaced by ``[redacted]``."""
         patterns = self._patterns()
-        spans = [span for pattern in patterns for span in _spans(pattern, text)]
-        if patterns and (unwrapped := Unwrapped(text)).text is not None:
-            spans += [unwrapped.original(s) for pattern in patterns for s in _spans(pattern, unwrapped.text)]
-        spans += lookalikes(text)
+        spans = [*_found(patterns, text, Unpacked()), *lookalikes(text)]
         return _cut(text, sorted(spans)) if spans else text
 
     def holds(self, text: str) -> bool:
         """Whether a known value stands in this text, encoded in whichever way."""
-        patterns = self._patterns()
-        if not patterns:
-            return False
-        texts = [text, Unwrapped(text).text]
-        return any(pattern.search(t) for t in texts if t is not None for pattern in patterns)
+        return any(True for _ in _found(self._patterns(), text, Unpacked()))
 
     def scrub_json(self, value: JsonValue) -> JsonValue:
         """Like `scrub`, for every string, key and number of a JSON value; the shape stays."""
@@ -102,6 +100,21 @@ class Scrubber:
             text = str(value)
             return value if (clean := self.scrub(text)) == text else clean
         return value
+
+
+def _found(
+    patterns: list[re.Pattern[str]], text: str, unpacked: Unpacked, depth: int = _DEPTH
+) -> Iterator[tuple[int, int]]:
+    """Where known values stand, in every way of reading the text."""
+    if not patterns:
+        return
+    for lines, back in whole_lines(text):
+        for view, original in written_out((lines, back)):
+            yield from (original(span) for pattern in patterns for span in _spans(pattern, view))
+        if depth:
+            for place, inside in unpacked.inside(lines):
+                if inside is None or any(True for _ in _found(patterns, inside, unpacked, depth - 1)):
+                    yield back(place)
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
@@ -217,7 +230,7 @@ def _entities() -> dict[str, set[str]]:
 
 
 _SPECIAL: dict[str, _Slot] = {
-    " ": (r"\+",),
+    " ": (r"\+", r"\r?\n[ \t]{1,40}"),  # YAML breaks lines there
     "&": ("&(?:amp;)+",),
     "'": (r"'\\''", "'\"'\"'", "''"),
     '"': ('""',),
