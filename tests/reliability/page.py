@@ -44,8 +44,8 @@ SECTIONS: dict[str, Section] = {
     "matrix": Section(
         "Fault matrix",
         "Faults made on real adapters (where a device can only be simulated, the technology says so): before"
-        " the effect, during it, after it but before its reply, and an effect that comes when nobody waits for"
-        " it any more. The last column was seen; *probed* is what the step itself found out, and it was"
+        " the effect, during it, after it but before its reply, and an effect that comes when nobody waits"
+        " for it any more. The last column was seen; *probed* is what the step itself found out, and it was"
         " compared with the target.",
         ("technology", "moment", "fault", "outcome"),
     ),

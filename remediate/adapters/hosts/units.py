@@ -62,7 +62,9 @@ def settle_unit(
         if reload and is_running(now):
             # A way back may not end at a unit that knows no reload.
             return [*commands, ["systemctl", "reload-or-restart", unit]]
-        return commands if is_running(now) else [*commands, ["systemctl", "start", unit]]
+        # One that is about to run is waited for by this: a slow start is no difference.
+        there = now.get("active") in ("active", before.get("active"))
+        return commands if there else [*commands, ["systemctl", "start", unit]]
     if is_running(now):
         return [*commands, ["systemctl", "stop", unit]]
     if now.get("active") == "failed" and before.get("active") == "inactive":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
@@ -9,8 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
@@ -22,7 +25,7 @@ from remediate.adapters.backups.content import differences, digests, look
 from remediate.adapters.backups.manifest import Content, vault_of
 from remediate.adapters.databases.dumps import scratch
 from remediate.adapters.databases.dumps.interface import Job, dumper_named
-from remediate.adapters.databases.dumps.program import Program
+from remediate.adapters.databases.dumps.program import Command, Program
 from remediate.adapters.databases.engine import Engine, Session
 from remediate.errors import StepFailed
 from remediate.model.step import Level, Verdict
@@ -68,18 +71,23 @@ def test_it_is_consistent_while_others_write(world: World) -> None:
     assert content.answers[SUM] == [[str(ACCOUNTS * START)]]
 
 
-def test_the_password_is_on_no_command_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[bytes] = []
-    start = Program.__init__
+#: A program tells what others can see of it before it begins: afterwards it may have ended already.
+_TELLING = 'cat /proc/$$/cmdline /proc/$$/environ > "$0"; exec "$@"'
 
-    def watched(self: Program, *args: object) -> None:
-        start(self, *args)  # type: ignore[arg-type]
-        entry = Path("/proc", str(self._process.pid))
-        with suppress(OSError):  # one that only tells its version may have ended
-            seen.append((entry / "cmdline").read_bytes() + (entry / "environ").read_bytes())
 
-    monkeypatch.setattr(Program, "__init__", watched)
+def test_the_password_is_on_no_command_line(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, count = Program.__init__, itertools.count()
+
+    def telling(self: Program, command: Command, *rest: Any) -> None:
+        argv = ("sh", "-c", _TELLING, str(tmp_path / f"seen-{next(count)}"), *command.argv)
+        start(self, replace(command, argv=argv), *rest)
+        self.name = Path(command.argv[0]).name
+
+    monkeypatch.setattr(Program, "__init__", telling)
     world.backed_up()
+    seen = [path.read_bytes() for path in tmp_path.glob("seen-*")]
     (dump,) = [text for text in seen if b"--single-transaction" in text or b"--snapshot=" in text]
     assert b"REMEDIATE_TOKEN=run-" in dump
     assert not any(PASSWORD.encode() in text for text in seen)

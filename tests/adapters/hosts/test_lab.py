@@ -267,6 +267,20 @@ def test_a_service_is_stopped_disabled_and_put_back(shop: World) -> None:
     assert step.observe(shop.context()) == before
 
 
+def test_a_unit_that_is_slow_to_start_is_waited_for(shop: World, hosts: Hosts) -> None:
+    """A busy machine: longer than anybody who only looks at it would wait."""
+    folder = "/run/systemd/system/shop.service.d"
+    slow = f"mkdir {folder}; printf '[Service]\\nExecStartPre=/bin/sleep 11\\n' > {folder}/slow.conf"
+    step = HostBackup(services=("shop",))
+    data = step.apply(shop.context()).data
+    begin = f"{slow}; systemctl daemon-reload; systemctl restart --no-block shop"
+    try:
+        assert hosts.exec("web1", ["sudo", "sh", "-c", begin]).returncode == 0
+        assert step.undo(shop.context(data=data)).changed
+    finally:
+        hosts.exec("web1", ["sudo", "sh", "-c", f"rm -r {folder}; systemctl daemon-reload"])
+
+
 def test_a_restart_is_decided_by_its_job(shop: World) -> None:
     step = Service(name="shop", state=UnitState.RESTARTED)
     context = shop.context(before=step.observe(shop.context()))
