@@ -31,8 +31,10 @@ SECTIONS: dict[str, Section] = {
     "explored": Section(
         "Explored without a machine",
         "The shipped engine over simulated targets, clock, disk and ticket; each run is judged by the"
-        " checker. These are the bounded numbers of the gate; `REMEDIATE_THOROUGH=1 pytest tests/engine`"
-        " takes all cases and a million seeds.",
+        " checker. Small plans: every fault, with a death at every point; in the gate every third of these"
+        " runs. Seeds: larger plans with several troubles at once. `REMEDIATE_THOROUGH=1 pytest"
+        " tests/engine` takes all runs and a million seeds; `python -m tests.engine.cases 0 1000000` lives a"
+        " million on all cores.",
         ("what", "runs", "reached", "violations"),
     ),
     "crashes": Section(
