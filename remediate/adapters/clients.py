@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,10 +43,10 @@ class ClientPool:
     Two threads that ask for one key get one client, opened once; different keys open at the same time.
 
     Args:
-        fence: raises `StaleLease` when this process may change nothing any more.
+        fence: see `Clients.fence`.
     """
 
-    def __init__(self, fence: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, fence: Callable[[], float] = lambda: math.inf) -> None:
         self._fence = fence
         self._guard = threading.Lock()
         self._slots: dict[Key, _Slot] = {}
@@ -69,9 +70,9 @@ class ClientPool:
             client: T = slot.client
             return client
 
-    def fence(self) -> None:
+    def fence(self) -> float:
         """See `Clients.fence`."""
-        self._fence()
+        return self._fence()
 
     def drop(self, key: Key) -> None:
         """Close and forget a client that turned out broken; an unknown key is fine."""

@@ -40,14 +40,19 @@ class Tenure:
         self._lock = threading.Lock()
         self._at, self._passed = clock(), passing()
 
-    def renew(self, parts: int) -> None:
+    def renew(self, parts: int) -> float:
         """Go on holding the run, if one of so many parts of the lease is over.
+
+        Returns:
+            Until when others respect it, by the clock that nobody sets.
 
         Raises:
             StaleLease: another process took over.
         """
         with self._lock:
             now, passed = self._clock(), self._passing()
-            if max(now - self._at, passed - self._passed) >= self._lasts / parts:
+            age = max(now - self._at, passed - self._passed)
+            if age >= self._lasts / parts:
                 self._journal.renew(self._lease, now, self._lasts)
-                self._at, self._passed = now, passed
+                self._at, self._passed, age = now, passed, 0.0
+            return passed + self._lasts - age

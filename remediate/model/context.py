@@ -36,8 +36,12 @@ class Clients(Protocol):
     def drop(self, key: tuple[str, ...]) -> None:
         """Close and forget a client that turned out broken."""
 
-    def fence(self) -> None:
+    def fence(self) -> float:
         """Asked right before each request that changes something.
+
+        Returns:
+            Until when nobody else may take the run over, in seconds since boot. Where a target can be told,
+            it refuses the request afterwards: this process may sleep between asking and sending.
 
         Raises:
             StaleLease: this process slept for longer than its lease, and another one took its run over.

@@ -282,9 +282,9 @@ class _Execution:
     def _heartbeat(self) -> None:
         self._tenure.renew(4)
 
-    def _fence(self) -> None:
+    def _fence(self) -> float:
         """Before anything is changed: whoever slept hears here that the run is another process's now."""
-        self._tenure.renew(2)
+        return self._tenure.renew(2)
 
     def _let_go(self, state: RunState) -> None:
         """Unlock what is settled; what needs a human, or isn't finished, stays locked."""

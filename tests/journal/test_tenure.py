@@ -50,14 +50,14 @@ def office(tmp_path: Path) -> Office:
 
 def test_a_young_lease_is_left_alone(office: Office) -> None:
     office.clocks.sleep(TTL / 2 - 1)
-    office.tenure.renew(2)
+    assert office.tenure.renew(2) == office.clocks.passed + TTL / 2 + 1
     office.clocks.sleep(TTL / 2 + 2)
     office.taken_over()
 
 
 def test_an_old_one_is_renewed(office: Office) -> None:
     office.clocks.sleep(TTL / 2)
-    office.tenure.renew(2)
+    assert office.tenure.renew(2) == office.clocks.passed + TTL
     office.clocks.sleep(TTL / 2 + 2)
     with pytest.raises(Refused):
         office.taken_over()

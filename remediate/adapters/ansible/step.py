@@ -137,9 +137,8 @@ class AnsibleStep(BatchStep):
     ) -> dict[str, Result]:
         found: dict[str, Result] = {}
         for job, names in _batches(contexts, make, verb, check=False):
-            contexts[0].clients.fence()
             try:
-                run = execution.execute(job)
+                run = execution.execute(job, contexts[0].clients.fence)
             except InputError as error:
                 failed = Result(status=Status.FAILED, changed=False, summary=f"not started: {error.problem}")
                 found.update(dict.fromkeys(names, failed))

@@ -48,6 +48,8 @@ class Access:
     connection: Literal["ssh", "local"] = "ssh"
     jump: Jump | None = None
     connect_seconds: float = 10.0
+    mark: str = "remediate-agent"
+    """The last word of the agent's command line: of which run and process it is."""
 
     @property
     def command(self) -> tuple[str, ...]:

@@ -19,13 +19,15 @@ def tokens(context: Context) -> list[str]:
 
 
 def quiet(context: Context) -> bool:
-    """Whether nothing of any attempt goes on.
+    """Whether nothing of any attempt goes on, and nothing of it will begin.
 
     A job that runs is waited for (it has a time limit of its own; a package manager killed half-way leaves
     worse than one that ends late). What a killed job left behind is ended here. A process that outlives a job
     which ended by itself is a daemon that the job started, and none of our business.
     """
     client = connect(context)
+    if client.supersede():
+        return False
     # All of them are asked, also after one that is not: each may have something to end.
     answers = [_quiet(client, token) for token in tokens(context)]
     return all(answers)

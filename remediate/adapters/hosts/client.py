@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
+import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from remediate.adapters.clients import load_sdk
@@ -26,6 +29,10 @@ _TURN = 10.0
 _PAUSE = 0.05
 #: Deadline of one request that changes something.
 _PUT = 120.0
+#: Tells the agents of this process from those of another one of the same run.
+_OURS = uuid.uuid4().hex[:12]
+#: So long the agent of a dead process may take to notice that; after the second time it is given up.
+_GRACE, _LIMIT = 2.0, 10.0
 
 
 def connect(context: Context, peer: Target | None = None) -> HostClient:
@@ -40,7 +47,8 @@ def connect(context: Context, peer: Target | None = None) -> HostClient:
 
     def open_() -> Session:
         try:
-            return open_session(access(target), context.clients)
+            way = replace(access(target), mark=f"remediate-agent.{context.token.run}.{_OURS}")
+            return open_session(way, context.clients)
         except InputError as error:
             # In the middle of a run that is no question for a user any more: nothing was done.
             raise Unreachable(error.problem, error.advice) from None
@@ -67,8 +75,8 @@ class HostClient(HostReader):
 
     def _change(self, op: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> Answer:
         wait = seconds or min(self.timeout, _PUT)
-        self.fence()
-        return self.session.ask(op, effect=True, seconds=wait, payload=payload, fields=fields)
+        until = self.fence()
+        return self.session.ask(op, effect=True, seconds=wait, payload=payload, fields=fields, until=until)
 
     def write(
         self,
@@ -172,8 +180,10 @@ class HostClient(HostReader):
         return outcome(tuple(argv), fields)
 
     def _wait(self, job: str, what: str) -> dict[str, Any]:
+        self.fence()
+        fields = {"name": job, "limit": _TURN}
         try:
-            return self._change("wait", seconds=_TURN + SLACK, name=job, limit=_TURN).fields
+            return self.session.ask("wait", effect=True, seconds=_TURN + SLACK, fields=fields).fields
         except Unreachable as error:
             # Not being able to ask about a job that was begun is another thing than not having begun it.
             raise InDoubt(f"{what} was begun and its end was not seen: {error.problem}") from None
@@ -206,6 +216,14 @@ class HostClient(HostReader):
         """
         return _processes(self._change("kill", seconds=limit + SLACK, token=token, grace=grace, limit=limit))
 
+    def supersede(self) -> tuple[Process, ...]:
+        """End the agents of this run's earlier processes; returns those that would not die.
+
+        One of them may hold a request that it has not read yet, and would carry it out at any later time.
+        """
+        mark, wait = self.session.mark, _LIMIT + SLACK
+        return _processes(self._change("supersede", seconds=wait, mark=mark, grace=_GRACE, limit=_LIMIT))
+
     def forget(self, token: str) -> int:
         """Remove what the host keeps about this attempt's ended jobs."""
         return int(self._change("forget", token=token).fields["gone"])
@@ -214,7 +232,11 @@ class HostClient(HostReader):
         """Send a request to a Unix socket; returns the whole answer."""
         fields = {"path": path, "limit": seconds}
         wait = seconds + SLACK
-        return self.session.ask("socket", effect=effect, seconds=wait, payload=request, fields=fields).payload
+        until = self.fence() if effect else math.inf
+        answer = self.session.ask(
+            "socket", effect=effect, seconds=wait, payload=request, fields=fields, until=until
+        )
+        return answer.payload
 
 
 def job_name(text: str) -> str:

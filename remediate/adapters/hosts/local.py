@@ -22,7 +22,7 @@ class LocalPipe:
 
     def __init__(self, access: Access) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        argv = [*access.command, "-I", "-S", "-c", first_line(len(program()))]
+        argv = [*access.command, "-I", "-S", "-c", first_line(len(program())), access.mark]
         try:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0

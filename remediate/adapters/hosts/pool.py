@@ -102,6 +102,11 @@ class PoolMember(HostStep):
             ),
         )
 
+    def quiesce(self, context: Context) -> bool:
+        """Also on the balancer nothing may come late."""
+        balancer = _peer(context, rendered(context.target, self.balancer))
+        return super().quiesce(context) and not connect(context, balancer).supersede()
+
     def probe(self, context: Context) -> Probe:
         """By state."""
         pool = _Pool(self, context)

@@ -29,7 +29,7 @@ _WHOLE = 300.0
 class HostReader:
     """A host, to be looked at. If the connection fails, a call raises `Unreachable`: it changed nothing."""
 
-    def __init__(self, session: Session, timeout: float, fence: Callable[[], None]) -> None:
+    def __init__(self, session: Session, timeout: float, fence: Callable[[], float]) -> None:
         self.fence = fence
         self.session = session
         self.timeout = timeout

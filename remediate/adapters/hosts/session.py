@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import threading
 import time
@@ -35,7 +36,7 @@ class Session:
     """One agent, used by any number of threads: requests go out in turn, answers are told by number."""
 
     def __init__(self, access: Access, pipe: Pipe) -> None:
-        self.name = access.name
+        self.name, self.mark = access.name, access.mark
         self._pipe = pipe
         self._sending = threading.Lock()
         self._state = threading.Condition()
@@ -90,6 +91,7 @@ class Session:
         seconds: float,
         payload: bytes = b"",
         fields: dict[str, Any] | None = None,
+        until: float = math.inf,
     ) -> Answer:
         """One request and its answer.
 
@@ -99,6 +101,7 @@ class Session:
             seconds: the deadline, from now.
             payload: raw bytes that go along.
             fields: its arguments.
+            until: seconds since our boot, after which the host refuses it, whatever the deadline.
 
         Raises:
             Unreachable: it was not sent, or it only reads: nothing was changed by it.
@@ -107,7 +110,7 @@ class Session:
         """
         deadline = time.monotonic() + seconds
         try:
-            number = self._send(op, fields or {}, payload, deadline)
+            number = self._send(op, fields or {}, payload, deadline, until)
         except PipeLost as lost:
             self._break(str(lost))
             raise Unreachable(
@@ -128,7 +131,7 @@ class Session:
             raise StepFailed(f"{self.name}: {answer.fields['refused']}", answer.fields.get("advice", ""))
         return answer
 
-    def _send(self, op: str, fields: dict[str, Any], payload: bytes, deadline: float) -> int:
+    def _send(self, op: str, fields: dict[str, Any], payload: bytes, deadline: float, latest: float) -> int:
         if not self._sending.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise PipeLost("another request could not be sent in time")
         try:
@@ -136,7 +139,7 @@ class Session:
                 raise PipeLost(self.broken)
             self._number += 1
             # What arrives after its deadline was given up here, and may have been looked for: it is refused.
-            until = clock() + self._ahead + deadline - time.monotonic()
+            until = self._ahead + min(clock() + deadline - time.monotonic(), latest)
             text = json.dumps({**fields, "op": op, "number": self._number, "until": until}).encode()
             if max(len(text), len(payload)) > LONGEST:
                 raise StepFailed(f"{self.name}: a request of {len(text) + len(payload)} bytes is too long")

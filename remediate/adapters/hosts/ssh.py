@@ -51,7 +51,7 @@ class SshPipe:
         with suppress(OSError, AttributeError):
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
         channel: paramiko.Channel = transport.open_session(timeout=access.connect_seconds)
-        words = [*access.command, "-I", "-S", "-c", first_line(len(program()))]
+        words = [*access.command, "-I", "-S", "-c", first_line(len(program())), access.mark]
         channel.exec_command(shlex.join(words))
         # One value for all threads: each of them looks at its own deadline that often.
         channel.settimeout(_GLANCE_SECONDS)

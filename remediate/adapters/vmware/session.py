@@ -74,7 +74,7 @@ class VCenter:
         Rejected: the login was refused.
     """
 
-    def __init__(self, access: Access, password: str, fence: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, access: Access, password: str, fence: Callable[[], object] = lambda: None) -> None:
         self.name = access.name
         self._fence = fence
         self._user, self._password = access.username, password

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remediate.adapters.clients import ClientPool
 from remediate.adapters.hosts.attempts import became_of, note_start, quiet
-from remediate.adapters.hosts.client import HostClient, job_name
+from remediate.adapters.hosts.client import HostClient, connect, job_name
+from remediate.adapters.hosts.remote.wire import clock
 from remediate.adapters.hosts.session import Answer
 from remediate.adapters.hosts.values import JobState
-from remediate.errors import InDoubt
+from remediate.errors import InDoubt, StepFailed
 from tests.adapters.hosts.pace import Held, once, until
 from tests.adapters.hosts.world import HOSTILE, World
 
@@ -226,3 +231,57 @@ def test_a_query_is_ended_in_time(world: World) -> None:
     outcome = world.client().query(["sleep", "50"], seconds=0.3)
     assert outcome.timed_out
     assert time.monotonic() - began < 5
+
+
+def test_an_agent_of_an_earlier_process_carries_nothing_out_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped, or slow, with a request that it had not read; the process that had sent it is dead."""
+    context = world.context()
+    with ClientPool() as pool, ClientPool() as later:
+        monkeypatch.setattr("remediate.adapters.hosts.client._OURS", "earlier")
+        before = connect(replace(context, clients=pool))
+        agent = int(before.query(["sh", "-c", "echo $PPID"]).stdout)
+        os.kill(agent, signal.SIGSTOP)
+        fields = {"name": "late", "token": str(context.token), "argv": ["touch", str(world.folder / "late")]}
+        rest = {"env": {}, "limit": 5.0, "again": False, "wait": 0.0}
+        before.session._send("launch", {**fields, **rest}, b"", time.monotonic() + 60, math.inf)
+        monkeypatch.undo()
+        assert quiet(replace(context, clients=later))
+        with suppress(ProcessLookupError):
+            os.kill(agent, signal.SIGCONT)
+        time.sleep(0.3)
+        assert not (world.folder / "late").exists()
+    assert world.client().job_status("late").state is JobState.UNKNOWN
+
+
+def test_jobs_outlive_the_agent_of_an_earlier_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = world.context()
+    argv = ["sh", "-c", f"while [ ! -e {world.folder}/go ]; do sleep 0.05; done"]
+    with ClientPool() as pool, ClientPool() as later, ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr("remediate.adapters.hosts.client._OURS", "earlier")
+        before = connect(replace(context, clients=pool))
+        monkeypatch.undo()
+        job = threads.submit(before.run, argv, str(context.token))
+        until(lambda: world.client().job_status(str(context.token)).state is JobState.RUNNING)
+        assert not quiet(replace(context, clients=later))
+        (world.folder / "go").touch()
+        with pytest.raises(InDoubt):
+            job.result()
+        until(lambda: quiet(replace(context, clients=later)))
+    assert world.client().job_status(str(context.token)).state is JobState.ENDED
+
+
+def test_a_request_that_comes_later_than_its_run_is_ours_is_refused(world: World) -> None:
+    """The process slept between asking whether the run is still its own and sending the request."""
+    with ClientPool(lambda: clock() - 0.2) as pool:
+        late = connect(replace(world.context(), clients=pool))
+        with pytest.raises(StepFailed, match="nobody waited"):
+            late.run(["touch", str(world.folder / "late")], token(world))
+        with pytest.raises(StepFailed, match="nobody waited"):
+            late.socket("/nowhere", b"", effect=True)
+        with pytest.raises(StepFailed, match="No such file"):
+            late.socket("/nowhere", b"", effect=False)
+    assert not (world.folder / "late").exists()
+    with ClientPool(lambda: clock() + 5) as pool:
+        connect(replace(world.context(), clients=pool)).run(["true"], token(world))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import NoReturn
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_change_between_the_look_and_the_write_is_not_lost(
 
 
 def test_who_lost_the_run_writes_nothing(world: World) -> None:
-    def stale() -> None:
+    def stale() -> NoReturn:
         raise StaleLease("another process has the run")
 
     before = world.everything()

@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 
-from . import debs, facts, jobs, look, put, whole
+from . import debs, facts, jobs, look, processes, put, whole
 from .commands import run_captured
 from .wire import Refusal, serve
 
@@ -119,6 +119,10 @@ def _kill(token: str, grace: float, limit: float) -> "Answer":
     return {"processes": jobs.kill(token, grace, limit)}, b""
 
 
+def _supersede(mark: str, grace: float, limit: float) -> "Answer":
+    return {"processes": processes.describe(processes.end_agents(mark, grace, limit))}, b""
+
+
 def _forget(token: str) -> "Answer":
     return {"gone": jobs.forget(token)}, b""
 
@@ -169,6 +173,7 @@ def run() -> None:
         "status": _status,
         "pending": _pending,
         "kill": _kill,
+        "supersede": _supersede,
         "forget": _forget,
         "socket": _socket,
         "whole": whole.whole,

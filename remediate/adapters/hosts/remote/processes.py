@@ -82,3 +82,29 @@ def end(token: str, sessions: "set[int]", grace: float, limit: float) -> "list[i
                 os.kill(pid, signal.SIGTERM if waited < grace else signal.SIGKILL)
         time.sleep(0.02 if not left else 0.05)
     return []
+
+
+def _agents(mark: str) -> "list[int]":
+    """Other agents of the run. The supervisor of a job looks like the agent that it is a copy of."""
+    run = mark.rpartition(".")[0] + "."
+    found = []
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            word = file.read().rstrip(b"\0").rpartition(b"\0")[2].decode("utf-8", "replace")
+            if word.startswith(run) and word != mark and os.readlink(f"/proc/{pid}/fd/0") != "/dev/null":
+                found.append(pid)
+    return found
+
+
+def end_agents(mark: str, grace: float, limit: float) -> "list[int]":
+    """Let other agents of the run end by themselves, then force them; returns those that are left."""
+    began = time.monotonic()
+    while True:
+        left = _agents(mark)
+        waited = time.monotonic() - began
+        if not left or waited > limit:
+            return left
+        for pid in left if waited > grace else ():
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
