@@ -82,8 +82,12 @@ def artefact(path: Path, project: Path) -> Artefact:
     try:
         data = path.read_bytes()
         name = path.resolve().relative_to(project.resolve()).as_posix()
+        name.encode()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeEncodeError:
+        # A plan is text.
+        raise InputError(f"{str(path)!r}: a name that is not UTF-8", "rename the file") from None
     except ValueError:
         raise InputError(f"{path} lies outside the project {project}") from None
     return Artefact(path=name, sha256=sha256(data), size=len(data))
