@@ -141,6 +141,7 @@ def test_wrong_file_of_the_project(
     copied: World, break_: Callable[[World], object], code: int, words: tuple[str, ...]
 ) -> None:
     break_(copied)
+    copied.audited = True  # nothing can open it any more
     done = copied.cli(*HOLD, "--window", "now/4h").expect(code)
     for word in words:
         assert word in done.err, done.err
