@@ -219,7 +219,7 @@ def nobody_answers(scene: Scene) -> None:
 
 def frozen(scene: Scene) -> None:
     """What was sent arrives when nobody waits for it any more."""
-    scene.before, scene.given_up, scene.seconds = scene.sshd.freeze, scene.sshd.thaw, 12.0
+    scene.before, scene.given_up, scene.seconds = scene.sshd.freeze, scene.sshd.thaw, 20.0
 
 
 def twice_over(scene: Scene) -> None:
@@ -301,7 +301,7 @@ CASES = [
     case("Ansible", "during", "disk full", "failed, undone", no_room),
     case("Ansible", "during", "vanished", HALF, killed_at_work),
     case("Ansible", "after", "drop", APPLIED, answers("b", passing.lost)),
-    case("Ansible", "after", "timeout", APPLIED, answers("b", passing.held, 12.0)),
+    case("Ansible", "after", "timeout", APPLIED, answers("b", passing.held, 20.0)),
     case("Ansible", "after", "truncated", APPLIED, answers("b", passing.halved)),
     case("Ansible", "after", "duplicate", "failed, undone", answers("b", passing.twice)),
     case("Ansible", "after", "disk full", APPLIED, no_workspace_any_more),

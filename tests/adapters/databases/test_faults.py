@@ -108,7 +108,7 @@ def at(
         scene.wire.request, scene.wire.answer = request, answer
         scene.at_last = scene.wire.arrive if last else nothing
         if passing.swallowed in (request, answer) or request is passing.held:
-            scene.seconds = 1.0
+            scene.seconds = 2.0
 
     return make
 

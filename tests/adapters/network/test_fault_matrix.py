@@ -36,6 +36,7 @@ class Scene:
     world: World
     device: Ios
     simulator: Simulator
+    seconds: float = 30.0
     given_up: Callable[[], object] = nothing
 
     def truth(self) -> Truth:
@@ -45,7 +46,7 @@ class Scene:
         return Truth.PART if shown or sorted(self.device.config) != sorted(CISCO) else Truth.OLD
 
     def ends(self) -> str:
-        context = self.world.context(timeout=1.5)
+        context = self.world.context(timeout=self.seconds)
         context = replace(context, before=STEP.observe(context))
         attempt = Attempt(STEP, context, self.truth, lambda _: STEP.undo(self.world.context()))
         return ending(attempt, self.afterwards)
@@ -72,6 +73,8 @@ def at(line: str, what: str) -> Callable[[Scene], None]:
 
     def make(device: Scene) -> None:
         device.simulator.troubles.append(Trouble(line, what))
+        if what in ("unheard", "silent"):
+            device.seconds = 3.0
 
     return make
 
