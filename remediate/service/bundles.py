@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from remediate.adapters.diagnosis.values import Collected
-from remediate.service.ticketing import write_private
+from remediate.service.folders import write_private
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 

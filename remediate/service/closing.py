@@ -13,8 +13,9 @@ from remediate.engine.state import RunState
 from remediate.errors import Exit, JournalUnwritable, NeedsHuman, Refused, RemediateError, Waiting
 from remediate.model.event import RunStarted
 from remediate.model.plan import Plan
+from remediate.service.folders import write_private
 from remediate.service.project import Project
-from remediate.service.ticketing import make_outbox, write_private
+from remediate.service.ticketing import make_outbox
 
 if TYPE_CHECKING:
     from remediate.tickets.outbox import Outbox

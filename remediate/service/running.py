@@ -31,12 +31,12 @@ from remediate.service.approving import standing
 from remediate.service.artefacts import copy
 from remediate.service.closing import close, close_again, halted
 from remediate.service.contexts import Contexts, all_hosts
-from remediate.service.folders import private
+from remediate.service.folders import private, write_private
 from remediate.service.planning import read_plan
 from remediate.service.port import AdapterPort
 from remediate.service.project import Project, load_extensions
 from remediate.service.runs import plan_of
-from remediate.service.ticketing import beginning, make_outbox, write_private
+from remediate.service.ticketing import beginning, make_outbox
 
 
 @dataclass(frozen=True)

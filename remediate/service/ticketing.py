@@ -24,8 +24,7 @@ from remediate.report.render import render
 from remediate.report.run import run_document
 from remediate.report.words import count
 from remediate.service.checkpoints import WITNESSED, checkpoint
-from remediate.service.folders import private
-from remediate.service.folders import write_private as write_private  # noqa: PLC0414
+from remediate.service.folders import private, write_private
 from remediate.tickets.interface import Change, Post, TicketSystem
 
 if TYPE_CHECKING:
