@@ -125,4 +125,4 @@ def _fields(old: JsonValue, new: JsonValue) -> list[tuple[str, str, str]]:
 
 def _said(value: JsonValue) -> str:
     text = "none" if value is None else value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 64 else f"{text[:12]}…"
+    return text if len(text) <= 40 else f"{text[:12]}…"

@@ -10,7 +10,7 @@ import pytest
 
 from remediate.lab import lab
 from remediate.lab.interface import Component
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import DOCS, ROOT, blocks
 from tests.e2e.world import World
 
 pytest_plugins = ["pytester"]
@@ -91,3 +91,11 @@ def test_a_rollback_is_proved_or_the_test_fails(
             "E*s01-command, after: *web1: file:/etc/crontab: owner 0:0 → 33:0",
         ]
     )
+
+
+def test_the_documented_example(pytester: pytest.Pytester) -> None:
+    """It is collected as it stands, and knows no fixture that isn't there."""
+    (example,) = blocks(DOCS / "testing.md", "python")
+    pytester.makepyfile(test_example=example.text)
+    run(pytester, "-W", "error").assert_outcomes(skipped=2)
+    run(pytester, "--remediate-lab", "--setup-plan").assert_outcomes()

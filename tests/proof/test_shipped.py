@@ -16,7 +16,7 @@ pytestmark = pytest.mark.lab
 _SIGNER = f'["{sys.executable}", "-m", "remediate.lab.ca", "sign", "--ca", "{LAYOUT.ca}"]'
 #: Inputs, and the steps and moments of the bounded form.
 SHIPPED = {
-    "fix-setting": (("setting=legacy_checkout", "value=on"), "", ""),
+    "fix-setting": (("setting=workers", "value=8"), "", ""),
     "patch-package": (("package=shop", "version=1.1-1"), "s02-playbook s03-pool-member", ""),
     "renew-certificate": (
         (f"authority={LAYOUT.ca}/ca.pem", f"signer={_SIGNER}", "days=45"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 
 from remediate.model.proof import Ending, Moment, Proof
@@ -11,17 +13,26 @@ from tests.reliability import record
 
 pytestmark = pytest.mark.lab
 
-#: Runbook, what is named as not restored, and what the row of the page says of it.
+#: By runbook, everything that is named as not restored, and what the row of the page says of it.
 WRONG = {
-    "wrong-mode": ("file:/etc/crontab: mode 0644 → 0600", "the mode of a file"),
-    "wrong-owner": ("file:/etc/crontab: owner 0:0 → 33:0", "the owner of a file"),
-    "lost-acl": ("file:/etc/crontab: attributes none → {'user.origi", "an extended attribute"),
-    "left-disabled": ("unit:cron.service: enabled enabled → disabled", "a service that is disabled"),
-    "new-version": ("package:shop: version 1.0-1 → 1.1-1", "a package's version"),
-    "marked-manual": ("package:libargon2-1:amd64: installed automatically → by hand", "a package's mark"),
-    "left-file": ("file:/usr/local/share/fix: folder absent → there", "a folder left behind"),
-    "link-replaced": ("file:/etc/nginx/sites-enabled/shop: kind link → file", "a link that became a file"),
-    "last-line": ("file:/etc/crontab: size", "the last line break of a file"),
+    "wrong-mode": (["file:/etc/crontab: mode 0644 → 0600"], "the mode of a file"),
+    "wrong-owner": (["file:/etc/crontab: owner 0:0 → 33:0"], "the owner of a file"),
+    "lost-acl": (["file:/etc/crontab: attributes none → *user.origin*"], "an extended attribute"),
+    "left-disabled": (
+        [
+            "file:/etc/systemd/system/multi-user.target.wants/shop.service: link there → absent",
+            "unit:shop.service: enabled enabled → disabled",
+        ],
+        "a service that is disabled",
+    ),
+    "new-version": (["package:shop: version 1.0-1 → 1.1-1"], "a package's version"),
+    "marked-manual": (["package:libargon2-1:*: installed automatically → by hand"], "a package's mark"),
+    "left-file": (["file:/usr/local/share/fix: folder absent → there"], "a folder left behind"),
+    "link-replaced": (["file:/etc/nginx/sites-enabled/shop: kind link → file"], "a link that became a file"),
+    "last-line": (
+        ["file:/etc/crontab: content *… → *…", "file:/etc/crontab: size * → *"],
+        "the last line break of a file",
+    ),
 }
 
 
@@ -39,9 +50,9 @@ def test_wrong_rollback_is_caught(place: World, runbook: str) -> None:
     assert result.exit_code == 4
     assert result.ending is Ending.NOT_RESTORED
     named = not_restored(proof)
-    assert any(d.startswith(f"web1: {expected}") for d in named), named
-    # What is right is not named: nothing but this thing differs, whatever it takes to say so.
-    assert {d.split(": ")[1].removesuffix("/old") for d in named} == {expected.split(": ")[0]}, named
+    assert len(named) == len(expected), named
+    for line, pattern in zip(named, expected, strict=True):
+        assert fnmatchcase(line, f"web1: {pattern}"), line
     assert not proof.restored
     record("proofs", f"`{runbook}` (wrong on purpose)", len(proof.results), f"caught: {said}")
 

@@ -78,8 +78,8 @@ class LostAcl(_Shell, _Wrong):
 class LeftDisabled(_Shell, _Wrong):
     """The service runs again, and will not after the next boot."""
 
-    forward = "systemctl disable --now cron"
-    back = "systemctl start cron"
+    forward = "systemctl disable --now shop"
+    back = "systemctl start shop"
 
 
 class NewVersion(_Shell, _Wrong):
