@@ -13,7 +13,7 @@ from remediate.model.event import Settled, Unread, Verb
 from remediate.model.plan import Plan
 from remediate.model.step import Result, Status, StepClass
 from tests.engine.sim import Sim, make_plan
-from tests.engine.test_promises import before_each, bounded, instead, intents, read_back
+from tests.engine.small import before_each, bounded, instead, intents, read_back
 
 
 def always(error: Exception) -> Sim:

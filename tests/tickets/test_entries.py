@@ -106,7 +106,8 @@ class TestEntries:
         world = World(FakeTickets(), broken)
         world.add(NOTE, NOTE, NOTE)
         world.go()
-        assert "event #2, gate-passed, can't be shown: ZeroDivisionError" in world.system.shown[0].text
+        (entry,) = world.system.shown
+        assert "event #2, gate-passed, can't be shown: ZeroDivisionError" in entry.text
         assert lasts(world) == [3]
 
     def test_a_failing_scrubber_lets_no_text_out(self) -> None:
@@ -115,6 +116,14 @@ class TestEntries:
         world.add(NOTE)
         world.go()
         assert "secret" not in world.system.shown[0].text
+
+
+def test_a_problem_tells_no_secret() -> None:
+    """An adapter's error may repeat what it was given."""
+    composer = Composer("r-1", render, lambda _e: (), lambda t: t.replace("hunter2", "[redacted]"))
+    world = World(FakeTickets(known=frozenset()), render, composer=composer)
+    world.pump._problem("no right for hunter2")
+    assert world.problems == ["no right for [redacted]"]
 
 
 class TestFiles:

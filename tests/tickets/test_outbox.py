@@ -107,12 +107,36 @@ class TestOutages:
         world.go(seconds=5)
         assert lasts(world) == [1]
 
+    def test_a_process_that_died_may_have_left_a_post_on_its_way(self, world: World) -> None:
+        world.system.fates = deque(["killed-late"])
+        world.system.delay = 10.0
+        world.add(Progress(text="a"))
+        with pytest.raises(Killed):
+            world.go()
+        world.process()
+        world.go()
+        world.years_later()
+        assert told(world) == [1]
+
     def test_an_entry_taken_late_stands_once(self, world: World) -> None:
         world.system.fates = deque(["late"])
         world.system.delay = 14.0
         world.add(Progress(text="a"))
         world.go()
         assert world.close()
+        world.years_later()
+        assert told(world) == [1]
+
+    def test_no_time_to_settle_passes_while_nobody_answers(self, world: World) -> None:
+        """It is down for 20 seconds and answers again after 31; the entry appears 9 seconds later."""
+        world.system.fates = deque(["late"])
+        world.system.delay = 10.0
+        world.add(Progress(text="a"))
+        world.go(seconds=5)
+        now = world.system.clock.now
+        world.system.down_until = now + 20
+        world.system.late = [(now + 40, entry) for _, entry in world.system.late]
+        world.go()
         world.years_later()
         assert told(world) == [1]
 
@@ -371,7 +395,7 @@ class TestThread:
 
         class Hanging(FakeTickets):
             def last_posted(self, ticket: str, run: str) -> int:
-                hang.wait(10)
+                hang.wait(2)
                 return super().last_posted(ticket, run)
 
         system = Hanging()

@@ -62,6 +62,12 @@ def test_what_was_not_measured_crosses_every_threshold() -> None:
     assert Thresholds(errors_percent=100).crossed(Measured(0, 0, nan, nan, nan, 0.0))
 
 
+def test_too_few_samples_prove_nothing() -> None:
+    few = Measured(samples=9, errors=0, average_ms=1, p95_ms=1, p99_ms=1, throughput=1)
+    assert Thresholds(samples=10).crossed(few) == ["9 samples are fewer than 10"]
+    assert Thresholds(samples=9).crossed(few) == []
+
+
 @pytest.mark.parametrize(("percent", "value"), [(1, 1), (50, 50), (95, 95), (99, 99), (100, 100)])
 def test_percentiles(percent: float, value: float) -> None:
     assert percentile(range(1, 101), percent) == value
