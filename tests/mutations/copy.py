@@ -7,9 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.mutations.guard import Guard
 
@@ -20,11 +20,14 @@ _ANOTHER_TIME = (1_000_000_000, 1_000_000_000)
 
 
 class Tried(NamedTuple):
-    """What became of one test."""
+    """What became of some tests."""
 
-    passed: int
+    passed: set[str]
+    """The tests that passed, with and without their parameters."""
+    failed: list[str]
+    """Those that did not, likewise."""
     failures: list[str]
-    """Types of the exceptions that its body ended with."""
+    """Types of the exceptions that its body ended with, or the judgement after it."""
     broken: list[str]
     """What failed outside of its body: an import, a fixture."""
     imported: dict[str, str]
@@ -52,15 +55,16 @@ class Copy:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.as_it_is = cache(self._as_it_is)
+        # What it loads is loaded before anything is changed.
+        self._answer()
 
     def close(self) -> None:
         """End the server."""
         self._server.communicate()
 
-    def _as_it_is(self, test: str) -> Tried:
-        """The test over the untouched copy."""
-        return self._try(test, "", untouched=True)
+    def as_it_is(self, tests: Iterable[str]) -> Tried:
+        """These tests over the untouched copy, in one process."""
+        return self._try(tests, "", untouched=True)
 
     def without(self, guard: Guard) -> Tried:
         """The test over the copy without this guard.
@@ -76,19 +80,27 @@ class Copy:
         path.write_text(text.replace(guard.old, guard.new))
         os.utime(path, _ANOTHER_TIME)
         try:
-            return self._try(guard.test, guard.module, untouched=False)
+            return self._try([guard.test], guard.module, untouched=False)
         finally:
             path.write_text(text)
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    def _try(self, test: str, module: str, *, untouched: bool) -> Tried:
-        question = {"test": f"tests/{test}", "module": module, "untouched": untouched}
-        if self._server.stdin is None or self._server.stdout is None:
-            raise AssertionError("the server has no pipes")
+    def _try(self, tests: Iterable[str], module: str, *, untouched: bool) -> Tried:
+        names = [f"tests/{test}" for test in tests]
+        question = {"tests": names, "module": module, "untouched": untouched}
+        if self._server.stdin is None:
+            raise AssertionError("the server can't be asked")
         self._server.stdin.write(json.dumps(question) + "\n")
         self._server.stdin.flush()
-        answer = Tried(**json.loads(self._server.stdout.readline()))
+        said = self._answer()
+        answer = Tried(**said | {"passed": set(said["passed"])})
         strange = [p for p in answer.imported.values() if not p.startswith(f"{self._folder}/")]
         if strange:
             raise AssertionError(f"not from the copy: {strange}")
         return answer
+
+    def _answer(self) -> dict[str, Any]:
+        if self._server.stdout is None:
+            raise AssertionError("the server can't answer")
+        said: dict[str, Any] = json.loads(self._server.stdout.readline())
+        return said

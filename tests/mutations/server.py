@@ -1,6 +1,6 @@
-"""Runs single tests, each in a process forked from this one, in which only libraries are loaded yet.
+"""Runs tests in processes forked from this one, in which much is loaded already.
 
-A line of JSON in names the test and a module; a line out tells what became of it.
+A line of JSON in names tests and the module that lacks a guard; a line out tells what became of them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 
-#: What most tests load anyhow; a fork has it already. Of remediate, what everything else builds upon: where
-#: a guard stands in one of those, the fork forgets them all.
+from tests.mutations import loading
+
+#: What most tests load anyhow; a fork has it already.
 _LIBRARIES = """
 asyncio cryptography.hazmat.primitives.asymmetric.ed25519 email.message icalendar jinja2
 multiprocessing pydantic recurring_ical_events rich.console sqlite3 yaml
-remediate.model.event remediate.model.plan remediate.model.runbook
 """.split()
-_SECONDS = 60
+_SECONDS = 60.0
 _OPTIONS = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
 _HERE = Path(__file__).parent / "__init__.py"
 
@@ -35,7 +35,8 @@ class _Watcher:
     """A plugin that keeps what pytest finds."""
 
     def __init__(self) -> None:
-        self.passed = 0
+        self.passed: list[str] = []
+        self.failed: list[str] = []
         self.failures: list[str] = []
         self.broken: list[str] = []
 
@@ -44,26 +45,31 @@ class _Watcher:
     ) -> None:
         """Of each failure."""
         name = type(call.excinfo.value).__name__ if call.excinfo else "unknown"
-        (self.failures if report.when == "call" else self.broken).append(name)
+        (self.failures if report.when in ("call", "teardown") else self.broken).append(name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Of each phase of each test."""
-        self.passed += report.when == "call" and report.passed
+        name = report.nodeid.partition("[")[0]
+        if not report.passed:
+            self.failed += [name, report.nodeid]
+        elif report.when == "call":
+            self.passed += [name, report.nodeid]
 
 
-def _run(test: str, module: str, untouched: bool) -> dict[str, object]:
+def _run(tests: list[str], module: str, untouched: bool) -> dict[str, object]:
     """In the forked process. What is compiled of a source without a guard is not kept."""
     sys.dont_write_bytecode = not untouched
-    if module in sys.modules:
-        for name in [name for name in sys.modules if name.split(".")[0] == "remediate"]:
-            del sys.modules[name]
+    if module:
+        loading.forget(module)
     watcher = _Watcher()
     with tempfile.TemporaryDirectory() as folder:
         base = str(Path(folder) / "base")
-        pytest.main([*_OPTIONS, "-x", "--tb=short", "--basetemp", base, test], plugins=[watcher])
+        more = [] if untouched else ["-x"]
+        pytest.main([*_OPTIONS, *more, "--tb=short", "--basetemp", base, *tests], plugins=[watcher])
     loaded = {name: m.__file__ for name, m in sys.modules.items() if name.startswith("remediate.")}
     return {
         "passed": watcher.passed,
+        "failed": watcher.failed,
         "failures": watcher.failures,
         "broken": watcher.broken,
         "imported": loaded,
@@ -81,7 +87,7 @@ def _quiet(log: Path) -> Iterator[None]:
 
 def _child(question: dict[str, Any], folder: Path) -> None:
     os.setpgid(0, 0)
-    signal.alarm(_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS * (1 if question["module"] else 10))
     with _quiet(folder / "log"):
         answer = _run(**question)
         sys.stdout.flush()
@@ -105,17 +111,19 @@ def _ask(question: dict[str, Any]) -> dict[str, object]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         path = folder / "answer"
-        none = {"passed": 0, "failures": [], "broken": ["no answer"], "imported": {}}
+        none = {"passed": [], "failed": [], "failures": [], "broken": ["no answer"], "imported": {}}
         answer = json.loads(path.read_text()) if path.exists() else none
         return {**answer, "log": (folder / "log").read_text(errors="replace")[-4000:]}
 
 
 def main() -> None:
-    """Until nobody asks any more."""
+    """Say that all is loaded; then answer until nobody asks any more."""
     for name in _LIBRARIES:
         import_module(name)
+    loading.load()
     with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
         pytest.main([*_OPTIONS, "--collect-only", str(_HERE)])
+    print(json.dumps({}), flush=True)
     for line in sys.stdin:
         print(json.dumps(_ask(json.loads(line))), flush=True)
 

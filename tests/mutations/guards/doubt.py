@@ -2,8 +2,8 @@
 
 from tests.mutations.guard import Guard
 
+_DOUBTS = "engine/test_doubts.py"
 _MACHINE = "engine/test_machine.py"
-_PROMISES = "engine/test_promises.py"
 
 GUARDS = [
     Guard(
@@ -20,7 +20,7 @@ GUARDS = [
         "engine/undo.py",
         "        if cell.phase is Phase.DOUBT:\n            found.append(probe(state, index, name, cell))\n",
         "        if False:\n            found.append(probe(state, index, name, cell))\n",
-        f"{_PROMISES}::test_what_is_in_doubt_is_probed_before_it_is_undone",
+        f"{_DOUBTS}::test_what_is_in_doubt_is_probed_before_it_is_undone",
     ),
     Guard(
         "V7",
@@ -36,7 +36,7 @@ GUARDS = [
         "engine/fold.py",
         "        cell.undo = Phase.DOUBT\n",
         "        cell.undo = Phase.OK\n",
-        f"{_PROMISES}::test_an_undo_that_was_cut_off_is_tried_again",
+        f"{_DOUBTS}::test_an_undo_that_was_cut_off_is_tried_again",
     ),
     Guard(
         "V7",
@@ -52,7 +52,7 @@ GUARDS = [
         "engine/perform.py",
         "missing = Result(status=Status.IN_DOUBT,",
         "missing = Result(status=Status.OK,",
-        f"{_PROMISES}::test_no_word_of_a_target_is_doubt",
+        f"{_DOUBTS}::test_no_word_of_a_target_is_doubt",
     ),
     Guard(
         "V7",
@@ -60,7 +60,7 @@ GUARDS = [
         "engine/perform.py",
         'result = result.model_copy(update={"status": Status.IN_DOUBT, "summary": text})',
         'result = result.model_copy(update={"summary": text})',
-        f"{_PROMISES}::test_a_step_after_which_nothing_can_be_read_is_in_doubt",
+        f"{_DOUBTS}::test_a_step_after_which_nothing_can_be_read_is_in_doubt",
     ),
     Guard(
         "V7",
@@ -68,7 +68,7 @@ GUARDS = [
         "engine/state.py",
         "return step_class in (StepClass.TOKENED, StepClass.STATE_BASED)",
         "return True",
-        f"{_PROMISES}::test_only_what_may_be_repeated_is_begun_again",
+        f"{_DOUBTS}::test_only_what_may_be_repeated_is_begun_again",
     ),
     Guard(
         "V7",
@@ -76,7 +76,7 @@ GUARDS = [
         "engine/fold.py",
         " and body.verdict is not Verdict.RUNNING and body.after is not None",
         " and body.verdict is not Verdict.RUNNING",
-        f"{_PROMISES}::test_a_word_holds_once_it_is_known_what_the_attempt_left",
+        f"{_DOUBTS}::test_a_word_holds_once_it_is_known_what_the_attempt_left",
     ),
     Guard(
         "V7",
@@ -84,7 +84,7 @@ GUARDS = [
         "engine/fold.py",
         "    if cell.phase is not Phase.DOUBT:\n        return\n",
         "",
-        f"{_PROMISES}::test_a_word_on_what_is_not_in_doubt_changes_nothing",
+        f"{_DOUBTS}::test_a_word_on_what_is_not_in_doubt_changes_nothing",
     ),
     Guard(
         "V8",
@@ -93,7 +93,7 @@ GUARDS = [
         "            if not self._port.quiesce(step, job):\n"
         '                verdict, evidence = Verdict.RUNNING, "an',
         '            if False:\n                verdict, evidence = Verdict.RUNNING, "an',
-        f"{_PROMISES}::test_nothing_is_believed_before_the_attempt_is_dead",
+        f"{_DOUBTS}::test_nothing_is_believed_before_the_attempt_is_dead",
     ),
     Guard(
         "V8",
@@ -101,7 +101,7 @@ GUARDS = [
         "engine/perform.py",
         "                if not self._port.quiesce(step, job):\n                    return InDoubt(",
         "                if False:\n                    return InDoubt(",
-        f"{_PROMISES}::test_nothing_is_undone_before_the_attempt_is_dead",
+        f"{_DOUBTS}::test_nothing_is_undone_before_the_attempt_is_dead",
     ),
     Guard(
         "V8",
@@ -109,7 +109,7 @@ GUARDS = [
         "engine/undo.py",
         "cell.attempt, cell.at + backoff(cell.probes))",
         "cell.attempt, 0.0)",
-        f"{_PROMISES}::test_a_time_to_settle_passes_before_a_probe",
+        f"{_DOUBTS}::test_a_time_to_settle_passes_before_a_probe",
     ),
     Guard(
         "V8",
@@ -117,7 +117,7 @@ GUARDS = [
         "engine/fold.py",
         " and body.verdict is not Verdict.RUNNING and body.after is not None",
         " and (body.after is not None or body.verdict is Verdict.RUNNING)",
-        f"{_PROMISES}::test_a_word_does_not_hold_while_the_attempt_is_at_work",
+        f"{_DOUBTS}::test_a_word_does_not_hold_while_the_attempt_is_at_work",
     ),
     Guard(
         "V9",

@@ -2,8 +2,8 @@
 
 from tests.mutations.guard import Guard
 
+_ENDINGS = "engine/test_endings.py"
 _MACHINE = "engine/test_machine.py"
-_PROMISES = "engine/test_promises.py"
 
 GUARDS = [
     Guard(
@@ -12,7 +12,7 @@ GUARDS = [
         "engine/perform.py",
         "difference = self._drift(expected, state)",
         'difference = ""',
-        f"{_PROMISES}::test_what_changed_before_the_final_read_is_not_new",
+        f"{_ENDINGS}::test_what_changed_before_the_final_read_is_not_new",
     ),
     Guard(
         "V10",
@@ -28,7 +28,7 @@ GUARDS = [
         "engine/perform.py",
         "elif difference or (final is Final.ORIGINAL and not state):",
         "elif final is Final.ORIGINAL and not state:",
-        f"{_PROMISES}::test_what_changed_before_the_final_read_is_not_original",
+        f"{_ENDINGS}::test_what_changed_before_the_final_read_is_not_original",
     ),
     Guard(
         "V10",
@@ -36,7 +36,7 @@ GUARDS = [
         "engine/perform.py",
         "elif difference or (final is Final.ORIGINAL and not state):",
         "elif difference:",
-        f"{_PROMISES}::test_a_target_of_which_nothing_is_read_is_not_original",
+        f"{_ENDINGS}::test_a_target_of_which_nothing_is_read_is_not_original",
     ),
     Guard(
         "V10",
@@ -45,7 +45,7 @@ GUARDS = [
         "            return [Unread(target=job.target, why=self._say(error))]\n        expected = job.known",
         "            state, results = dict(job.known if final is Final.NEW else job.original), ()\n"
         "        expected = job.known",
-        f"{_PROMISES}::test_what_can_not_be_read_back_needs_a_human",
+        f"{_ENDINGS}::test_what_can_not_be_read_back_needs_a_human",
     ),
     Guard(
         "V10",
@@ -53,7 +53,7 @@ GUARDS = [
         "engine/perform.py",
         "state = self._port.read_back(job.target)",
         "state = self._port.inspect(job.target)",
-        f"{_PROMISES}::test_the_final_read_is_a_fresh_one",
+        f"{_ENDINGS}::test_the_final_read_is_a_fresh_one",
     ),
     Guard(
         "V10",
@@ -61,7 +61,7 @@ GUARDS = [
         "engine/machine.py",
         "if not target.touched and (target.rolling or state.stopping):",
         "if target.rolling or state.stopping:",
-        f"{_PROMISES}::test_what_changed_before_the_final_read_is_not_original",
+        f"{_ENDINGS}::test_what_changed_before_the_final_read_is_not_original",
     ),
     Guard(
         "V10",
@@ -69,7 +69,7 @@ GUARDS = [
         "engine/fold.py",
         "        target.touched = True\n",
         "",
-        f"{_PROMISES}::test_what_changed_before_the_final_read_is_not_original",
+        f"{_ENDINGS}::test_what_changed_before_the_final_read_is_not_original",
     ),
     Guard(
         "V10",
@@ -173,7 +173,7 @@ GUARDS = [
         "engine/state.py",
         "return Scope.RUN if self.abort else self.plan.rollback",
         "return self.plan.rollback",
-        f"{_PROMISES}::test_an_abort_undoes_the_whole_run",
+        f"{_ENDINGS}::test_an_abort_undoes_the_whole_run",
     ),
     Guard(
         "V11",
@@ -189,7 +189,7 @@ GUARDS = [
         "engine/perform.py",
         "elif verb is Verb.UNDO and result.status is Status.OK and (left := self._left(step, job, after)):",
         'elif left := "":',
-        f"{_PROMISES}::test_a_backup_that_restored_nothing_has_failed",
+        f"{_ENDINGS}::test_a_backup_that_restored_nothing_has_failed",
     ),
     Guard(
         "V12",
@@ -197,7 +197,7 @@ GUARDS = [
         "engine/perform.py",
         'CheckResult(title="verification", ok=False,',
         'CheckResult(title="verification", ok=True,',
-        f"{_PROMISES}::test_a_verification_without_an_answer_has_failed",
+        f"{_ENDINGS}::test_a_verification_without_an_answer_has_failed",
     ),
     Guard(
         "V12",
@@ -205,7 +205,7 @@ GUARDS = [
         "engine/perform.py",
         'results=results.get(j.target, _unanswered("none")),',
         "results=results.get(j.target, ()),",
-        f"{_PROMISES}::test_a_verification_without_an_answer_has_failed",
+        f"{_ENDINGS}::test_a_verification_without_an_answer_has_failed",
     ),
     Guard(
         "V12",
@@ -221,6 +221,6 @@ GUARDS = [
         "engine/undo.py",
         "            return cell.verified is True\n        case Role.BACKUP",
         "            return True\n        case Role.BACKUP",
-        f"{_PROMISES}::test_a_plan_of_checks_fails_with_its_check",
+        f"{_ENDINGS}::test_a_plan_of_checks_fails_with_its_check",
     ),
 ]
