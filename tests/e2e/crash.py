@@ -11,9 +11,10 @@ from pathlib import Path
 from remediate.lab.hosts import Hosts
 from tests.e2e.conftest import new_world
 from tests.e2e.ticket import complete
-from tests.e2e.world import FULL, Done, Running, World, differences, repeats, until
+from tests.e2e.world import FULL, REPO, Done, Running, World, differences, repeats, until
 
 Changes = dict[str, tuple[object, object]]
+HOOKS = Path(__file__).parent / "hooks"
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Ready:
     hosts: tuple[str, ...]
     changes: Changes
     kinds: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    """Moments around calls of adapters, as `at_call` names them."""
 
     def moment(self, percent: int, after: str = "run-started") -> int:
         """The number of events, counted from the first ``after``, at this part of the way to the end."""
@@ -37,11 +40,26 @@ def ready(lab: Hosts, folder: Path, version: str, hosts: tuple[str, ...], code: 
         before = world.fingerprints(hosts)
         plan = world.approved("upgrade-shop", f"version={version}", "--limit", ",".join(hosts))
         with world.copy(folder / "undisturbed") as copy:
-            copy.cli("run", plan.name).expect(code)
+            copy.cli("run", plan.name, env=at_call(copy)).expect(code)
             changes = differences(before, copy.fingerprints(hosts))
             kinds = tuple(e.kind for e in copy.events())
+            seen = calls(copy)
         assert bool(changes) == (code == 0)
-        yield Ready(world, hosts, changes, kinds)
+        yield Ready(world, hosts, changes, kinds, seen)
+
+
+def at_call(world: World, at: str = "", send: str = "SIGKILL") -> dict[str, str]:
+    """The environment in which the program gets a signal at this moment (see `hooks`), and tells of all."""
+    number = len(list(world.temp.glob("calls-*")))
+    file = world.temp / f"calls-{number}"
+    file.touch()
+    paths = f"{HOOKS}:{REPO}"
+    return {"PYTHONPATH": paths, "E2E_CALLS": str(file), "E2E_AT": at, "E2E_SIGNAL": send}
+
+
+def calls(world: World, number: int = 0) -> tuple[str, ...]:
+    """The moments that a process told of, the first by default."""
+    return tuple((world.temp / f"calls-{number}").read_text().splitlines())
 
 
 def killed(world: World, start: Running, when: Callable[[], bool], *, all_: bool = False) -> bool:
@@ -105,6 +123,45 @@ def leftovers(run: str) -> list[int]:
 
 def again(world: World) -> Done:
     return world.cli("run", "fix.plan.json")
+
+
+def killed_at_call(world: World, at: str) -> bool:
+    """Run it, and kill it at this moment around a call of an adapter; False if it didn't come there."""
+    done = world.start("run", "fix.plan.json", env=at_call(world, at)).wait()
+    assert done.code in (-9, 0, 4), done.said
+    return done.code == -9
+
+
+def killed_at_sync(world: World, number: int) -> bool:
+    """Run it, and kill it in the very system call that makes the journal durable for the n-th time; False
+    if it ended before."""
+    world.cli("runs").expect(0)
+    wal = world.journal.with_name("journal.db-wal")
+    only = [word for path in (wal, world.journal) for word in ("-P", str(path))]
+    inject = f"inject=fsync,fdatasync:signal=SIGKILL:when={number}"
+    strace = ["strace", "-f", "-qqq", "-o", "/dev/null", *only, "-e", "trace=fsync,fdatasync", "-e", inject]
+    done = world.start("run", "fix.plan.json", before=strace).wait()
+    assert done.code in (-9, 137, 0, 4), done.said
+    return done.code in (-9, 137)
+
+
+def end(world: World) -> Done:
+    """The last of the killed runs' successors; a run that had ended by itself can't be run again."""
+    done = again(world)
+    if done.code == 3 and "used up" in done.err:
+        finished = next(e for e in reversed(world.events()) if e.kind == "run-finished")
+        return Done(done.argv, finished.body["exit_code"], done.out, done.err)
+    return done
+
+
+def given_up(world: World) -> bool:
+    """Whether an effect was twice found not to have happened: then the run goes back."""
+    missed = [
+        (e.body["step"], e.body["target"])
+        for e in world.events()
+        if e.kind == "probed" and e.body["verdict"] == "not-applied"
+    ]
+    return bool(repeats(missed))
 
 
 #: How far a run has come when it is killed, in percent.

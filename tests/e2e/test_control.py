@@ -8,7 +8,8 @@ import time
 import pytest
 
 from tests.e2e.ticket import complete
-from tests.e2e.world import Running, World, differences, until
+from tests.e2e.world import FULL, Running, World, differences, until
+from tests.reliability import record
 
 pytestmark = pytest.mark.lab
 
@@ -122,6 +123,34 @@ def test_started_twice_in_the_same_instant(world: World) -> None:
     assert codes == [0, 3, 3]
     assert world.held("web1") == 1
     assert [e.kind for e in world.events()].count("run-started") == 1
+    what = "a run that three processes start in the same instant"
+    record("crashes", what, "once", "one runs it, the others are refused")
+
+
+def test_taken_up_three_times_in_the_same_instant(world: World) -> None:
+    """Again and again: one gets the run, the others are refused, and the command is done once."""
+    running = held(world, world.approved("hold", *ONE))
+    for _ in range(50 if FULL else 3):
+        running.kill()
+        running = _one_of_three(world)
+    world.go("web1")
+    running.wait().expect(0)
+    assert world.held("web1") == 1
+    complete(world)
+    world.cli("audit", "--all").expect(0)
+    what = "a run that three processes take up in the same instant"
+    record("crashes", what, "again and again", "one runs it, the others are refused")
+
+
+def _one_of_three(world: World) -> Running:
+    """Start three; the one that gets the run, when it has."""
+    before = len(world.events())
+    three = [world.start("run", "fix.plan.json") for _ in range(3)]
+    until(lambda: sum(r.process.poll() is None for r in three) == 1, 120)
+    refused = [r.wait().expect(3) for r in three if r.process.poll() is not None]
+    assert all("is being executed by process" in done.err for done in refused)
+    until(lambda: "run-taken" in [e.kind for e in world.events()[before:]])
+    return next(r for r in three if r.process.poll() is None)
 
 
 def test_another_run_on_the_same_host(world: World) -> None:
@@ -154,6 +183,8 @@ def test_runner_that_was_asleep_writes_nothing_more(world: World) -> None:
     assert world.held("web1") == 1
     complete(world)
     world.cli("audit", "--all").expect(0)
+    what, where = "a runner stopped, replaced and woken up", "while its command works on the host"
+    record("crashes", what, where, "it changes nothing")
 
 
 def _runner(world: World) -> str:

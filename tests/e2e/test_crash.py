@@ -12,10 +12,26 @@ from pathlib import Path
 import pytest
 
 from remediate.lab.hosts import Hosts
-from tests.e2e.crash import MOMENTS, Ready, Trial, again, killed, ready, trial
-from tests.e2e.world import FULL, repeats
+from tests.e2e.crash import (
+    MOMENTS,
+    Ready,
+    Trial,
+    again,
+    end,
+    given_up,
+    killed,
+    killed_at_call,
+    killed_at_sync,
+    ready,
+    trial,
+)
+from tests.e2e.world import FULL
+from tests.reliability import record
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+#: Two hosts and ten steps are never fewer groups of records than this.
+FEWEST_SYNCS = 30
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +61,53 @@ def test_killed_after_any_event(fresh: Trial, percent: int) -> None:
     if done.code == 3 and "used up" in done.err:
         done = second.wait()
     fresh.settled(done)
-    missed = [
-        e.body["step"] for e in world.events() if e.kind == "probed" and e.body["verdict"] == "not-applied"
-    ]
     # Nothing failed, so nothing is taken back; but who is killed twice before the same effect gives it up.
-    assert done.code == (4 if repeats(missed) else 0), done.said
+    assert done.code == (4 if given_up(world) else 0), done.said
+    if not FULL:
+        record("crashes", "a run, and the run that goes on", f"at {percent} % of its events", "verified")
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen system call")
-@pytest.mark.parametrize("number", range(1, 36) if FULL else (2, 9, 21))
+@pytest.mark.parametrize("number", range(1, 61) if FULL else (2, 9, 21))
 def test_killed_at_the_nth_fsync_of_the_journal(fresh: Trial, number: int) -> None:
-    """Between a record and its durability: deterministic, in the very system call."""
+    """Between a record and its durability: in the very system call. The run that goes on too."""
     world = fresh.world
-    wal = world.journal.with_name("journal.db-wal")
-    world.cli("runs").expect(0)
-    inject = f"inject=fsync,fdatasync:signal=SIGKILL:when={number}"
-    only = [word for path in (wal, world.journal) for word in ("-P", str(path))]
-    what = ["-e", "trace=fsync,fdatasync", "-e", inject]
-    strace = ["strace", "-f", "-qqq", "-o", "/dev/null", *only, *what]
-    killed = world.start("run", "fix.plan.json", before=strace).wait()
-    assert killed.code in (-9, 137), killed.said
-    fresh.settled(again(world).expect(0))
+    if not killed_at_sync(world, number):
+        assert number > FEWEST_SYNCS
+        pytest.skip("the journal was not written so often")
+    killed_at_sync(world, 1 + number % 6)
+    done = end(world)
+    fresh.settled(done)
+    assert done.code == (4 if given_up(world) else 0), done.said
+    if not FULL:
+        where = f"in fsync {number} of the journal, and in an early one of the next process"
+        record("crashes", "a run, and the run that goes on", where, "verified")
+
+
+#: Where the run is killed, what that means, and where the run that goes on is killed.
+AROUND = [
+    ("before apply s02-package", "between an intent and its effect", "before probe"),
+    ("after sending launch", "while the host works, before it answers", "after quiesce"),
+    ("after apply s02-package", "between an effect and its outcome", "after probe"),
+]
+
+
+@pytest.mark.parametrize(("first", "where", "second"), AROUND)
+def test_killed_around_a_call(fresh: Trial, first: str, where: str, second: str) -> None:
+    assert killed_at_call(fresh.world, first)
+    assert killed_at_call(fresh.world, second)
+    fresh.settled(again(fresh.world).expect(0))
+    record("crashes", "a run, then its recovery", f"{where}; then {second}", "verified new")
+
+
+@pytest.mark.parametrize("number", range(1, 81) if FULL else ())
+def test_killed_around_every_call(fresh: Trial, number: int) -> None:
+    """And the run that goes on around one of its first calls."""
+    world = fresh.world
+    if number > len(fresh.ready.calls):
+        pytest.skip("there are fewer calls")
+    assert killed_at_call(world, str(number))
+    killed_at_call(world, str(1 + number % 8))
+    done = end(world)
+    fresh.settled(done)
+    assert done.code == (4 if given_up(world) else 0), done.said

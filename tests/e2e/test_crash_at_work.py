@@ -10,9 +10,10 @@ import pytest
 
 from remediate.lab.hosts import Hosts
 from tests.e2e.conftest import new_world
-from tests.e2e.crash import Ready, again, killed, leftovers, trial
+from tests.e2e.crash import Ready, killed, leftovers, trial
 from tests.e2e.ticket import complete
 from tests.e2e.world import World, differences
+from tests.reliability import record
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -58,13 +59,18 @@ def test_killed_while_ansible_works(e2e_lab: Hosts, playbook: Ready, tmp_path: P
         assert killed(world, running, when[moment])
         orphans = _ansible(run)
         assert orphans or moment == "dpkg works"
-        done = again(world).expect(0)
+        second = world.start("run", "fix.plan.json")
+        world.wait_for("probed", step="s02-playbook")
+        assert not _ansible(run), "it was dead before anybody looked at the host"
+        done = second.wait().expect(0)
         assert not set(orphans) & set(leftovers(run))
         kinds = [(e.kind, e.body.get("step")) for e in world.events()]
         taken = kinds.index(("run-taken", None))
         assert ("probed", "s02-playbook") in kinds[taken:]
         made.settled(done)
         assert world.upgrades("web1").count("upgrade 1.0-1 1.1-1") == 1
+    what = "a run, while its ansible-playbook goes on"
+    record("crashes", what, moment, "the playbook is ended, then probed; verified new")
 
 
 def test_killed_while_a_command_works_on_the_host(world: World) -> None:
@@ -81,6 +87,8 @@ def test_killed_while_a_command_works_on_the_host(world: World) -> None:
     again.wait().expect(0)
     assert world.held("web1") == 1
     complete(world)
+    what = "a run, while its command goes on on the host"
+    record("crashes", what, "as it works", "the command is waited for, and done once")
 
 
 def test_killed_before_its_first_event_leaves_the_hosts_free(world: World) -> None:
