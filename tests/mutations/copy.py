@@ -50,7 +50,8 @@ class Copy:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.mutations.server"],
             cwd=folder,
-            env={**clean, "PYTHONPATH": str(folder)},
+            # Without plugins that are installed: ours would be loaded before pytest can rewrite it.
+            env={**clean, "PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

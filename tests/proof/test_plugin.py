@@ -97,5 +97,7 @@ def test_the_documented_example(pytester: pytest.Pytester) -> None:
     """It is collected as it stands, and knows no fixture that isn't there."""
     (example,) = blocks(DOCS / "testing.md", "python")
     pytester.makepyfile(test_example=example.text)
-    run(pytester, "-W", "error").assert_outcomes(skipped=2)
+    # Where it is installed, the pytest around this one has loaded the plugin already.
+    strict = ("-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+    run(pytester, *strict).assert_outcomes(skipped=2)
     run(pytester, "--remediate-lab", "--setup-plan").assert_outcomes()
