@@ -22,6 +22,8 @@ from remediate.service.project import Project
 _AT_ONCE = 16
 #: What differs at once may be on its way, such as routes; what differs for so many seconds stays.
 _SETTLE_SECONDS, _AGAIN = 8.0, 2.0
+#: Nothing of these kinds comes back by itself.
+_STILL = ("file:", "package:", "schema:", "table:", "collection:")
 
 
 class Whole:
@@ -61,12 +63,14 @@ class Whole:
 
     def compare(self, before: Mapping[str, State]) -> tuple[dict[str, State], tuple[Difference, ...]]:
         """How all hosts are now, and what is not as before even after a while."""
-        now, until = self.read(), time.monotonic() + _SETTLE_SECONDS
-        while now != before and time.monotonic() < until:
-            time.sleep(_AGAIN)
+        until = time.monotonic() + _SETTLE_SECONDS
+        while True:
             now = self.read()
-        found = [d for name, state in now.items() for d in differences(name, before[name], state)]
-        return now, tuple(found)
+            found = [d for name, state in now.items() for d in differences(name, before[name], state)]
+            moving = [d for d in found if not d.what.startswith(_STILL)]
+            if not moving or time.monotonic() > until:
+                return now, tuple(found)
+            time.sleep(_AGAIN)
 
     def _of(self, host: str) -> list[Step]:
         return [self._steps[s.id] for s in self._plan.steps if host in s.target_set and s.id in self._steps]
