@@ -76,6 +76,7 @@ def _(body: RunTaken, state: RunState, at: float) -> None:
             target.settled = None
     _reopen_run(state)
     state.paused, state.front, state.open = False, -1, None
+    state.wave_done_at = min(state.wave_done_at, at)
 
 
 def _reopen(cell: Cell, at: float) -> None:

@@ -6,15 +6,14 @@ folds the same events and goes on.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from remediate.engine.action import Action, Apply, Gate, Inspect, Probe, Record, Settle, Undo, Verify, Wait
 from remediate.engine.fold import fold
+from remediate.engine.inbox import Done, Inbox, Message, QueueInbox
 from remediate.engine.machine import decide
 from remediate.engine.perform import Doing, Performer, whole
 from remediate.engine.pool import Pool, ThreadPool
@@ -42,45 +41,8 @@ class Recorder(Protocol):
         """Write and deliver soon, then call ``then``. Without bodies: deliver what others wrote."""
 
 
-class Inbox(Protocol):
-    """What came in for the deciding thread."""
-
-    def put(self, item: Message) -> None:
-        """From any thread."""
-
-    def get(self, timeout: float) -> Message | None:
-        """The next message, or None after ``timeout`` seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A worker has finished with these targets; ``error`` if it could not even say so in the journal."""
-
-    targets: tuple[str, ...]
-    error: BaseException | None = None
-
-
-Message = list[Event] | Done
 #: Performs a step on jobs.
 Work = Callable[[str, Sequence[Job]], Doing]
-
-
-class QueueInbox:
-    """A thread-safe `Inbox`."""
-
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
-
-    def put(self, item: Message) -> None:
-        """See `Inbox.put`."""
-        self._queue.put(item)
-
-    def get(self, timeout: float) -> Message | None:
-        """See `Inbox.get`."""
-        try:
-            return self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
-        except queue.Empty:
-            return None
 
 
 class Runner:
@@ -122,7 +84,7 @@ class Runner:
         """An intent and the decision to turn back are recorded in one order: none follows the decision."""
         self._back: set[str] = set()
         self._progress_every, self._progress_at = progress_every, clock() + progress_every
-        self._polled = clock()
+        self._polled = self._newest = clock()
 
     def run(self) -> Exit:
         """Go on until the run is finished, paused or interrupted.
@@ -163,8 +125,16 @@ class Runner:
         self._drain(0.0)
         return code
 
-    def _housekeeping(self) -> None:
+    def _look_at_the_clock(self) -> float:
         now = self._clock()
+        if (back := self._newest - now) > 0:
+            self._state.set_back(back)
+            self._polled, self._progress_at = self._polled - back, self._progress_at - back
+        self._newest = now
+        return now
+
+    def _housekeeping(self) -> None:
+        now = self._look_at_the_clock()
         if now - self._polled >= POLL:
             self._polled = now
             self._heartbeat()
@@ -296,4 +266,5 @@ class Runner:
             return
         for event in message:
             fold(self._state, event)
+            self._newest = max(self._newest, event.at)
             self._observe(event)

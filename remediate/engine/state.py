@@ -135,6 +135,15 @@ class RunState:
             found = self.cells[index, target] = Cell()
         return found
 
+    def set_back(self, seconds: float) -> None:
+        """The clock was set back by so much: nothing that is waited for is farther away for that."""
+        for cell in self.cells.values():
+            cell.at, cell.doubt_since = cell.at - seconds, cell.doubt_since - seconds
+            cell.undo_since -= seconds
+        for target in self.targets.values():
+            target.at, target.unread_since = target.at - seconds, target.unread_since - seconds
+        self.wave_done_at -= seconds
+
     def fail(self, target: str, reason: str) -> None:
         """Count a target as failed, once, with its first reason."""
         self.failed.setdefault(target, reason)
