@@ -35,16 +35,16 @@ class Ending:
 class Simulation:
     """One case, from the first process to the last word on the ticket."""
 
-    def __init__(self, case: Case) -> None:
-        self._case, self._house = case, House(case)
-        self._lives = list(case.lives)
+    def __init__(self, case: Case, house: House | None = None) -> None:
+        self._case, self._house = case, house or House(case)
+        self.lives = list(case.lives)
         self._decisions = 3 if case.decided else 0
 
     def run(self) -> Ending:
         """Processes until one of them ends the run; then the ticket's; then everything is judged."""
         code: Exit | None = None
         for _ in range(_PROCESSES):
-            code = self._one_life()
+            code = self.one_life()
             if self._over(code):
                 break
             waits = (600.0,) if code is Exit.WAITING else (0.1, 1.0, TTL)
@@ -66,9 +66,9 @@ class Simulation:
             return not self._house.decide()
         return True
 
-    def _one_life(self) -> Exit | None:
+    def one_life(self) -> Exit | None:
         house = self._house
-        process = Process(house, self._lives.pop(0) if self._lives else Troubles(), self._sleep)
+        process = Process(house, self.lives.pop(0) if self.lives else Troubles(), self._sleep)
         try:
             return process.run()
         except (Crash, Killed):
@@ -90,7 +90,7 @@ class Simulation:
         house.happened["slept"] += 1
         house.clock.now += TTL + 1
         power = house.disk.versions
-        self._one_life()
+        self.one_life()
         if house.disk.versions != power:
             raise Crash  # the power failed for the sleeper, too
 
