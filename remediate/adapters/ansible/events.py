@@ -185,7 +185,7 @@ def _message(result: Mapping[str, Any]) -> str:
     failed = [i for i in result.get("results", ()) if isinstance(i, dict) and i.get("failed")]
     if failed and isinstance(failed[0].get("msg"), str):
         text = f"{text}: item {failed[0].get('item')!r}: {failed[0]['msg']}"
-    return str(text)[:_TEXT]
+    return str(text).strip()[:_TEXT]
 
 
 def _output(result: Mapping[str, Any]) -> str:

@@ -220,3 +220,10 @@ def test_many_tasks_are_counted_but_not_all_listed() -> None:
     assert found.data["counts"] == {"ok": 300}
     assert isinstance(found.data["tasks"], list)
     assert len(found.data["tasks"]) == 200
+
+
+def test_a_message_is_told_without_its_last_line_break() -> None:
+    """It stands in the middle of other sentences."""
+    said = result(record(begin("a"), failed("a", msg="no such version\n"), stats(failures={"a": 1}))).summary
+    assert "no such version" in said
+    assert "\n" not in said
