@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +107,14 @@ def calls(tmp_path: Path) -> list[tuple[str, str, int]]:
     return _calls(trace)
 
 
+@pytest.fixture
+def left() -> Iterator[Path]:
+    """Where the disks that are left are put together: in memory where there is any, for the time."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder) / "left"
+
+
 def _holds(folder: Path, disk: dict[str, _File], random: Random | None, acknowledged: int) -> None:
     """The journal that is left: all that was acknowledged, no half batch, a whole chain; and it goes on."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -120,7 +130,7 @@ def _holds(folder: Path, disk: dict[str, _File], random: Random | None, acknowle
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace tells what is written")
-def test_power_fails_after_any_write(calls: list[tuple[str, str, int]], tmp_path: Path) -> None:
+def test_power_fails_after_any_write(calls: list[tuple[str, str, int]], left: Path) -> None:
     random, disk = dice(1), {"journal.db": _File(), "journal.db-wal": _File()}
     descriptors: dict[int, str] = {}
     acknowledged = -1
@@ -145,6 +155,6 @@ def test_power_fails_after_any_write(calls: list[tuple[str, str, int]], tmp_path
                 continue
         if file is not None and call != "close":
             for chance in (None, *[random] * _IMAGES):
-                _holds(tmp_path / "left", disk, chance, acknowledged)
+                _holds(left, disk, chance, acknowledged)
     assert acknowledged == 20
     record("explored", "no power under the SQLite journal", "after each write", "20 batches", 0)
