@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,11 +17,15 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 def test_window_closes_during_the_run(world: World) -> None:
     """The step in flight takes long; the one after it would need 33 s with its rollback, and isn't begun."""
     before = world.fingerprints()
-    plan = world.approved("hold-in-window", "--limit", "web1", "--window", "now/60s")
+    # A busy machine takes its time between the plan and the first step, which the window has to hold as well.
+    began = time.monotonic()
+    world.approved("hold-in-window", "--limit", "web1", "--window", "now/10m", file="other.plan.json")
+    length = 60 + 3 * int(time.monotonic() - began)
+    plan = world.approved("hold-in-window", "--limit", "web1", "--window", f"now/{length}s")
     end = datetime.fromisoformat(json.loads(plan.read_text())["window"]["end"])
     running = world.start("run", plan)
     world.wait_for("intent", verb="apply", step="s02-command")
-    until(lambda: datetime.now(UTC) > end - timedelta(seconds=33), 60)
+    until(lambda: datetime.now(UTC) > end - timedelta(seconds=33), length)
     world.go("web1")
     done = running.wait().expect(4)
     assert "point of no return" in done.out
