@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def rows(folder: Path) -> dict[str, list[list[str]]]:
     return {name: sorted(of, key=_order) for name, of in found.items()}
 
 
-def render(found: Mapping[str, Iterable[Iterable[str]]], old: str = "") -> str:
+def render(found: Mapping[str, Sequence[Sequence[str]]], old: str = "") -> str:
     """The page; a section without rows stays as it stands in ``old``."""
     known = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", old, re.MULTILINE | re.DOTALL))
     parts = [_HEAD]
@@ -107,12 +107,13 @@ def render(found: Mapping[str, Iterable[Iterable[str]]], old: str = "") -> str:
     return "\n".join(parts)
 
 
-def _table(columns: Iterable[str], of: Iterable[Iterable[str]]) -> str:
-    lines = [columns, ["---"] * len(tuple(columns)), *of]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+def _table(columns: Sequence[str], of: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *of]
+    table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    return "\n".join([f"Rows: {len(of):,}.", "", *table])
 
 
-def _order(row: list[str]) -> list[tuple[int, int, str]]:
+def _order(row: list[str]) -> list[tuple[str, int, str]]:
     """As a reader sorts: V2 before V10."""
-    parts = (re.fullmatch(r"(\D*)(\d+)(.*)", cell.replace(",", "")) for cell in row)
-    return [(0, int(m[2]), m[1]) if m else (1, 0, cell) for m, cell in zip(parts, row, strict=True)]
+    parts = (re.match(r"(\D*)(\d+)", cell.replace(",", "")) for cell in row)
+    return [(m[1], int(m[2]), cell) if m else (cell, 0, cell) for m, cell in zip(parts, row, strict=True)]
