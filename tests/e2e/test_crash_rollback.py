@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 #: The rollback of two hosts is never fewer groups of records than this.
 FEWEST_SYNCS = 15
+#: More than there are of fsyncs, and of moments around calls.
+SYNCS, CALLS = 101, 161
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_killed_around_an_undo(doomed: Trial, first: str, where: str, second: st
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen system call")
-@pytest.mark.parametrize("number", range(1, 31) if FULL else (3,))
+@pytest.mark.parametrize("number", range(1, 41) if FULL else (3,))
 def test_recovery_of_a_rollback_killed_at_the_nth_fsync(doomed: Trial, number: int) -> None:
     assert killed_at_call(doomed.world, "before undo")
     if not killed_at_sync(doomed.world, number):
@@ -103,18 +105,20 @@ def test_recovery_of_a_rollback_killed_at_the_nth_fsync(doomed: Trial, number: i
         record("crashes", "the recovery of a killed rollback", where, "verified original")
 
 
-@pytest.mark.parametrize("number", range(1, 81) if FULL else ())
+@pytest.mark.parametrize("number", range(1, SYNCS) if FULL else ())
 def test_killed_at_every_fsync_on_the_way_there_and_back(doomed: Trial, number: int) -> None:
     if not killed_at_sync(doomed.world, number):
         assert number > 2 * FEWEST_SYNCS
         pytest.skip("the journal was not written so often")
+    assert number < SYNCS - 1, "there may be more of them"
     killed_at_sync(doomed.world, 1 + number % 6)
     taken_back(doomed)
 
 
-@pytest.mark.parametrize("number", range(1, 161) if FULL else ())
+@pytest.mark.parametrize("number", range(1, CALLS) if FULL else ())
 def test_killed_around_every_call_there_and_back(doomed: Trial, number: int) -> None:
     """And the run that goes on around one of its first calls."""
+    assert len(doomed.ready.calls) < CALLS
     if number > len(doomed.ready.calls):
         pytest.skip("there are fewer calls")
     killed_at_call(doomed.world, str(number))
