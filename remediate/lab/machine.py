@@ -169,7 +169,17 @@ class Machine:
             if name in ("upper", "snapshots") and folder.exists():
                 folder = folder.rename(folder.with_suffix(".gone"))
             if folder.exists():
-                shutil.rmtree(folder)
+                self._remove(folder)
+
+    def _remove(self, folder: Path) -> None:
+        """Remove a part of the disk, also if a mount that a killed command had begun comes up only now."""
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            if not (self.folder / "root").is_mount():
+                raise
+            self._clear()
+            shutil.rmtree(folder)
 
     def reset(self, layers: tuple[Path, ...], neighbours: tuple[Host, ...]) -> None:
         """Cut the power and start it with a pristine disk and its cable plugged in."""

@@ -163,6 +163,22 @@ def test_down_works_after_an_up_killed_at_any_moment(spare: Hosts) -> None:
         nothing_left(spare.layout)
 
 
+def test_down_takes_away_a_mount_that_comes_late(spare: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = spare.machine("lb1").folder / "root"
+    root.mkdir(parents=True)
+    remove = cgroups.remove
+
+    def remove_and_mount(group: str) -> None:
+        """The `mount` of a killed command ends just after the look for mounts."""
+        remove(group)
+        monkeypatch.undo()
+        subprocess.run(["mount", "-t", "tmpfs", "late", root], check=True)
+
+    monkeypatch.setattr(cgroups, "remove", remove_and_mount)
+    spare.down()
+    nothing_left(spare.layout)
+
+
 def test_a_reset_killed_at_any_moment_is_mended_by_up(spare: Hosts) -> None:
     spare.up(quiet)
     reset = UP.replace(".up(", ".reset(")
