@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from itertools import pairwise
 from pathlib import Path
 
@@ -104,7 +105,9 @@ def run(argv: list[str]) -> int:
         return int(Exit.INTERRUPTED)
     except Exception as error:
         if "--debug" in argv or os.environ.get("REMEDIATE_DEBUG") == "1":
-            raise
+            from remediate.credentials.scrub import scrub_all
+
+            click.echo(scrub_all("".join(traceback.format_exception(error)), guess=True), err=True)
         return int(_explain(error, _wants_json(argv)))
 
 
@@ -137,18 +140,21 @@ def _wants_json(argv: list[str]) -> bool:
 
 
 def _say(error: RemediateError, as_json: bool) -> None:
+    from remediate.credentials.scrub import scrub_all
     from remediate.report.safe import LONG, safe
 
+    # Not what only looks like a secret: advice is about passwords, too.
+    problem, advice = (
+        safe(scrub_all(text, guess=False), LONG, lines=True) for text in (error.problem, error.advice)
+    )
     if as_json:
-        _json_error(
-            safe(error.problem, LONG, lines=True), safe(error.advice, LONG, lines=True), error.exit_code
-        )
+        _json_error(problem, advice, error.exit_code)
         return
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(safe(error.problem, LONG, lines=True), err=True)
-    if error.advice:
+    click.echo(problem, err=True)
+    if advice:
         click.secho("next:  ", fg="cyan", nl=False, err=True)
-        click.echo(safe(error.advice, LONG, lines=True), err=True)
+        click.echo(advice, err=True)
 
 
 def _json_error(problem: str, advice: str, code: Exit) -> None:

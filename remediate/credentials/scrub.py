@@ -16,6 +16,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from weakref import WeakSet
 
 from pydantic import JsonValue
 
@@ -32,6 +33,8 @@ LONGEST = 8192
 _PIECE = 256
 #: Base64 within Base64 is looked into so many times.
 _DEPTH = 3
+#: Every scrubber of this process, for what leaves it without a project at hand.
+_LIVING: WeakSet[Scrubber] = WeakSet()
 #: One place in a pattern: the spellings of one character, as regular expressions.
 _Slot = tuple[str, ...]
 
@@ -43,6 +46,7 @@ class Scrubber:
     """
 
     def __init__(self) -> None:
+        _LIVING.add(self)
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._new: list[str] = []
@@ -78,10 +82,9 @@ class Scrubber:
                 self._batches.append((values, _pattern(values)))
             return [pattern for _, pattern in self._batches]
 
-    def scrub(self, text: str) -> str:
-        """The text with every secret in it replaced by ``[redacted]``."""
-        patterns = self._patterns()
-        spans = [*_found(patterns, text, Unpacked()), *lookalikes(text)]
+    def scrub(self, text: str, *, guess: bool = True) -> str:
+        """The text with every secret in it, and if ``guess`` with what looks like one, as ``[redacted]``."""
+        spans = [*_found(self._patterns(), text, Unpacked()), *(lookalikes(text) if guess else ())]
         return _cut(text, sorted(spans)) if spans else text
 
     def holds(self, text: str) -> bool:
@@ -100,6 +103,13 @@ class Scrubber:
             text = str(value)
             return value if (clean := self.scrub(text)) == text else clean
         return value
+
+
+def scrub_all(text: str, *, guess: bool) -> str:
+    """The text without any secret that was resolved in this process; ``guess`` as for `Scrubber.scrub`."""
+    for scrubber in (*_LIVING, Scrubber()):
+        text = scrubber.scrub(text, guess=guess)
+    return text
 
 
 def _found(

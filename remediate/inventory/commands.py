@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from remediate.errors import InputError
+from remediate.model.clip import clip
 
 #: A dynamic inventory that needs longer than this hangs.
 TIMEOUT = 120.0
@@ -47,7 +48,7 @@ class Answer:
         """Its errors as one short text, without warnings that are not the cause."""
         lines = [line for line in self.err.splitlines() if line.strip()]
         first = next((i for i, line in enumerate(lines) if line.startswith(("[ERROR]", "ERROR!"))), 0)
-        return "\n".join(lines[first:])[:2000] or f"exit code {self.code}"
+        return clip("\n".join(lines[first:])) or f"exit code {self.code}"
 
 
 def program(name: str) -> str:

@@ -18,6 +18,7 @@ from remediate.inventory import addresses, commands, files
 from remediate.inventory.hosts import Groups, memberships, read_groups, read_target
 from remediate.inventory.secrets import plain_secrets
 from remediate.model.base import canonical, sha256
+from remediate.model.clip import clip
 from remediate.model.target import Target
 from remediate.model.wording import problems
 
@@ -180,7 +181,7 @@ class Inventory:
 def _why(answer: commands.Answer) -> str:
     """Ansible's last word, and what each plugin that tried the source had against it."""
     tried = [(m[1], m[2].strip()) for m in _TRIED.finditer(answer.err) if _NO_PLUGIN not in m[2]]
-    return "\n".join([answer.said, *(f"  as {plugin}: {cause}"[:500] for plugin, cause in tried)])
+    return "\n".join([answer.said, *(clip(f"  as {plugin}: {cause}", 500) for plugin, cause in tried)])
 
 
 def _document(path: Path, text: str) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from remediate.cli.main import run
+from remediate.errors import Exit, InputError
 from remediate.journal.holder import this_process
 from remediate.model.plan import Plan
+from remediate.service.project import Project
 from remediate.service.runs import load_run
 from tests.service.world import World
 
@@ -281,3 +283,19 @@ def test_wrong_setting_of_the_ticket_system(world: World, cli: Cli) -> None:
     cli("plan", "write", "--ticket", "T-1", "--set", "path=/a", "-o", "x.json")
     assert cli.code == 2
     assert "ticket.file.path: expected a path, given 3" in cli.err
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_an_error_tells_no_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]) -> None:
+    monkeypatch.setenv("PLACE", "tr0ub4dor&3")
+
+    def fail(project: Project, *_: object) -> None:
+        value = project.credentials.resolve("env:PLACE")
+        raise InputError(f"the server says: no such user {value!r}", f"ask for {value}")
+
+    monkeypatch.setattr("remediate.service.runs.load_run", fail)
+    cli("status", "last", *debug)
+    assert cli.code == Exit.USAGE
+    assert "no such user '[redacted]'" in cli.err
+    assert ("Traceback" in cli.err) is bool(debug)
+    assert "tr0ub4dor" not in cli.err

@@ -10,6 +10,7 @@ from pydantic import JsonValue, StringConstraints, field_validator
 from remediate.adapters.ansible import trees
 from remediate.adapters.ansible.job import Job, OneTask
 from remediate.adapters.ansible.step import AnsibleStep, data
+from remediate.model.clip import clip
 from remediate.model.step import Context
 
 ModuleName = Annotated[
@@ -43,7 +44,7 @@ class Module(AnsibleStep):
     def title(self) -> str:
         """The module and its arguments, as in an ad-hoc command."""
         shown = " ".join(f"{k}={v}" for k, v in self.args.items())
-        return f"{self.name} {shown}"[:200].strip()
+        return clip(f"{self.name} {shown}", 200).strip()
 
     def artefacts(self, project: Path) -> tuple[Path, ...]:
         """Ansible's settings; the module itself comes with the tool."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import JsonValue
 
 from remediate.adapters.ansible.events import Host, Recording, Stats, Task, TaskStatus
+from remediate.model.clip import clip
 from remediate.model.step import Result, Status
 
 _LISTED = 200
@@ -123,7 +124,9 @@ def _make(status: Status, host: Host, summary: str, *, changed: bool, detail: st
     task = _failed(host)
     if not detail and task and status is not Status.OK:
         detail = task.output
-    return Result(status=status, changed=changed, summary=summary[:1000], detail=detail, data=_data(host))
+    return Result(
+        status=status, changed=changed, summary=clip(summary, 1000), detail=detail, data=_data(host)
+    )
 
 
 def _data(host: Host) -> dict[str, JsonValue]:
@@ -131,6 +134,6 @@ def _data(host: Host) -> dict[str, JsonValue]:
         str(s): n for s in TaskStatus if (n := sum(t.status is s for t in host.tasks))
     }
     tasks: list[JsonValue] = [
-        {"name": t.name[:200], "module": t.action, "status": str(t.status)} for t in host.tasks[:_LISTED]
+        {"name": clip(t.name, 200), "module": t.action, "status": str(t.status)} for t in host.tasks[:_LISTED]
     ]
     return {"tasks": tasks, "counts": dict(counts)}

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from remediate.adapters.backups.store import Stored, pour
-from remediate.adapters.hosts.text import clip
 from remediate.errors import Refused, StepFailed
+from remediate.model.clip import clip
 
 _UNPACK = "tar --acls --xattrs --xattrs-include=* --numeric-owner -xpf - -C".split()
 

@@ -20,8 +20,8 @@ from remediate.adapters.hosts.access import Access, access
 from remediate.adapters.hosts.attempts import quiet, tokens
 from remediate.adapters.hosts.client import connect
 from remediate.adapters.hosts.errors import Unreachable
-from remediate.adapters.hosts.text import clip
 from remediate.errors import InDoubt, InputError, RemediateError, StepFailed
+from remediate.model.clip import clip
 from remediate.model.step import Clients, Context
 
 _CHUNK = 1 << 20

@@ -15,8 +15,8 @@ from itertools import groupby
 from typing import Any
 
 from remediate.adapters.backups import remote
-from remediate.adapters.hosts.text import clip
 from remediate.errors import StepFailed
+from remediate.model.clip import clip
 
 _NAMED = 5
 #: A name of 4096 bytes and its attributes, escaped.

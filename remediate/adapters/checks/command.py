@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 
 from remediate.adapters.checks.question import Finding, Question
 from remediate.adapters.hosts.client import connect
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.hosts.values import Outcome
 from remediate.model.base import Duration
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 

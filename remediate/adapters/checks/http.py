@@ -10,8 +10,8 @@ from pydantic import Field, JsonValue, field_validator
 
 from remediate.adapters.checks.question import Finding, Question
 from remediate.adapters.checks.web import authority, get, web_address
-from remediate.adapters.hosts.text import clip
 from remediate.model.base import Duration, canonical
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 

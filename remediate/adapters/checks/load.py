@@ -15,9 +15,9 @@ from pydantic import Field
 
 from remediate.adapters.checks import programs
 from remediate.adapters.checks.question import Finding, Question
-from remediate.adapters.hosts.text import clip
 from remediate.errors import InputError
 from remediate.model.base import Duration, Frozen
+from remediate.model.clip import clip
 from remediate.model.inputs import ProjectPath
 from remediate.model.step import Context
 from remediate.model.target import Target

@@ -16,10 +16,10 @@ from remediate.adapters.hosts.access import access
 from remediate.adapters.hosts.client import connect, job_name
 from remediate.adapters.hosts.keys import service_key
 from remediate.adapters.hosts.step import HostStep, look, must
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.hosts.values import JobState, JobStatus
 from remediate.errors import StepFailed
 from remediate.model.base import Duration, State, duration_text
+from remediate.model.clip import clip
 from remediate.model.inputs import AbsolutePath, UnitName
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, StepClass, Verdict
 from remediate.model.target import Target

@@ -14,9 +14,9 @@ from pydantic import Field, field_validator, model_validator
 from remediate.adapters.checks.bounds import Bounds
 from remediate.adapters.checks.question import Finding, Question
 from remediate.adapters.checks.web import authority, get, web_address
-from remediate.adapters.hosts.text import clip
 from remediate.errors import InputError
 from remediate.model.base import Duration
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 from remediate.adapters.checks import programs
 from remediate.adapters.checks.question import Finding, Question
-from remediate.adapters.hosts.text import clip
 from remediate.model.base import Duration
+from remediate.model.clip import clip
 from remediate.model.inputs import ProjectPath
 from remediate.model.step import Context
 from remediate.model.target import Target

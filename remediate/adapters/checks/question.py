@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from remediate.adapters.hosts.text import clip
+from remediate.model.clip import clip
 from remediate.model.step import Check, CheckResult, Context
 from remediate.model.target import Target
 

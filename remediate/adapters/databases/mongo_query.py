@@ -11,8 +11,8 @@ from remediate.adapters.checks.question import Finding, Question
 from remediate.adapters.databases.mongo import MongoSession, place
 from remediate.adapters.databases.mongo_values import query_from
 from remediate.adapters.hosts.step import rendered
-from remediate.adapters.hosts.text import clip
 from remediate.model.base import Duration, canonical
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 

@@ -20,9 +20,9 @@ from remediate.adapters.databases.mongo import MongoSession, place
 from remediate.adapters.databases.mongo_kept import Change, KeptDocuments, discard, now_of
 from remediate.adapters.databases.mongo_values import changed, digest_of, from_json, query_from, shown, top
 from remediate.adapters.hosts.step import rendered
-from remediate.adapters.hosts.text import clip
 from remediate.errors import StepFailed
 from remediate.model.base import Frozen, State, canonical, sha256
+from remediate.model.clip import clip
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, Step, StepClass, Verdict
 
 #: They are kept, and compared one by one.

@@ -13,9 +13,9 @@ from remediate.adapters.databases import sqltext
 from remediate.adapters.databases.engine import endpoint, engine_named
 from remediate.adapters.databases.step import EngineName
 from remediate.adapters.hosts.step import rendered
-from remediate.adapters.hosts.text import clip
 from remediate.errors import InputError
 from remediate.model.base import Duration
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 

@@ -13,9 +13,9 @@ from remediate.adapters.databases.kept import Kept, Row, Values, discard, named,
 from remediate.adapters.databases.marks import Mark, Marks
 from remediate.adapters.databases.step import DatabaseStep, uncommitted
 from remediate.adapters.databases.table import MOST_ROWS, Table, digest_of
-from remediate.adapters.hosts.text import clip
 from remediate.errors import InputError, StepFailed
 from remediate.model.base import Frozen, State, sha256
+from remediate.model.clip import clip
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, StepClass, Verdict
 
 Value = bool | int | float | str | None

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from remediate.adapters.hosts.text import clip
 from remediate.errors import RemediateError
+from remediate.model.clip import clip
 
 #: Characters of one part; the middle of a longer one is left out.
 LONGEST_PART = 128 << 10

@@ -12,9 +12,9 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key, service_key
 from remediate.adapters.hosts.step import HostStep, look, must, rendered
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.hosts.values import JobState, Outcome
 from remediate.model.base import Duration, State
+from remediate.model.clip import clip
 from remediate.model.inputs import AbsolutePath, UnitName
 from remediate.model.step import Context, Estimate, Probe, Result, Step, StepClass, Verdict
 

@@ -12,10 +12,11 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key
 from remediate.adapters.hosts.step import HostStep, look
-from remediate.adapters.hosts.text import clip, diff
+from remediate.adapters.hosts.text import diff
 from remediate.adapters.hosts.values import JobState
 from remediate.errors import StepFailed
 from remediate.model.base import State, sha256
+from remediate.model.clip import clip
 from remediate.model.inputs import AbsolutePath, ProjectPath, UnitName
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, Step, StepClass, Verdict
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from remediate.adapters.hosts.client import HostClient
 from remediate.errors import StepFailed
+from remediate.model.clip import clip
 
 #: Bits of ``srv_admin_state`` (management.txt, "show servers state").
 _MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
@@ -47,7 +48,7 @@ class AdminSocket:
         sessions = _sessions("# pxname" + statistics)
         found = {m.name: m for m in _members(state, sessions)}
         if not found:
-            said = answer.strip()[:200] or "no servers"
+            said = clip(answer.strip(), 200) or "no servers"
             raise StepFailed(f"{self.client.session.name}: backend {backend}: {said}")
         return found
 
@@ -59,7 +60,7 @@ class AdminSocket:
         """
         answer = self._ask(f"set server {backend}/{server} state {state}", effect=True).strip()
         if answer:
-            raise StepFailed(f"{self.client.session.name}: {backend}/{server}: {answer[:200]}")
+            raise StepFailed(f"{self.client.session.name}: {backend}/{server}: {clip(answer, 200)}")
 
     def _ask(self, command: str, *, effect: bool) -> str:
         return self.client.socket(self.path, f"{command}\n".encode(), effect=effect).decode(errors="replace")

@@ -9,8 +9,8 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import connect
 from remediate.adapters.hosts.keys import package_key
 from remediate.adapters.hosts.step import HostStep, fact_of, look, must
-from remediate.adapters.hosts.text import clip
 from remediate.model.base import State
+from remediate.model.clip import clip
 from remediate.model.inputs import DebianPackage, DebianVersion, UnitName
 from remediate.model.step import CheckResult, Context, Estimate, Probe, Result, Step, StepClass, Verdict
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from remediate.adapters.hosts.attempts import quiet, tokens
 from remediate.adapters.hosts.client import HostClient, connect
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.hosts.values import Outcome
 from remediate.errors import StepFailed
 from remediate.model.base import State
+from remediate.model.clip import clip
 from remediate.model.step import Context, Result, Step
 from remediate.model.target import Target
 

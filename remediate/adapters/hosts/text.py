@@ -32,13 +32,6 @@ def diff(path: str, old: bytes, new: bytes, digests: tuple[str, str]) -> str:
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
     if len(text) > _LONGEST_DIFF:
-        return text[:_LONGEST_DIFF] + f"\n[… {len(text) - _LONGEST_DIFF} characters more …]\n"
+        shown = text[: text.rfind("\n", 0, _LONGEST_DIFF) + 1]
+        return shown + f"[… {len(text) - len(shown)} characters more …]\n"
     return text
-
-
-def clip(text: str, longest: int = 2000) -> str:
-    """The beginning and the end of a long text."""
-    if len(text) <= longest:
-        return text
-    half = longest // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

@@ -14,6 +14,7 @@ from remediate.adapters.network.device import connect
 from remediate.adapters.network.state import Protocol, interfaces, neighbors, routes
 from remediate.errors import StepFailed
 from remediate.model.base import Duration
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 
@@ -195,7 +196,7 @@ def lost(said: str) -> tuple[int, int]:
         return int(match[1]), int(match[2])
     if match := _SUCCESS.search(said):
         return int(match[2]), int(match[1])
-    raise StepFailed(f"ping says nothing of packets: {' '.join(said.split())[:200]}")
+    raise StepFailed(f"ping says nothing of packets: {clip(' '.join(said.split()), 200)}")
 
 
 def _judged(packets: tuple[int, int], allowed: float) -> Finding:

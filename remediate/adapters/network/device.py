@@ -10,12 +10,12 @@ from itertools import groupby
 
 from remediate.adapters.clients import ClientPool, load_sdk
 from remediate.adapters.hosts.errors import Unreachable
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.network.access import device_access
 from remediate.adapters.network.config import Edit, Tree, masked, parse, path_to, stable
 from remediate.adapters.network.platforms import Platform, filled
 from remediate.adapters.network.session import DeviceSession
 from remediate.errors import InputError, StepFailed
+from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 
@@ -92,7 +92,8 @@ class Device:
         """
         text = self.read(self.platform.show).rstrip()
         if self.platform.whole and not re.search(self.platform.whole, text.rpartition("\n")[2]):
-            raise StepFailed(f"{self.name}: the running configuration was cut off: …{clip(text[-100:])}")
+            last = clip(text.rpartition("\n")[2], 100)
+            raise StepFailed(f"{self.name}: the running configuration was cut off: …{last}")
         kept = stable(text, self.platform)
         return Config(kept, parse(kept, self.platform))
 

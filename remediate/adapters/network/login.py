@@ -26,6 +26,7 @@ from remediate.adapters.hosts.ssh import (
     watchdog,
 )
 from remediate.adapters.network.access import DeviceAccess
+from remediate.model.clip import clip
 from remediate.model.step import Clients, Secrets
 
 if TYPE_CHECKING:
@@ -194,6 +195,6 @@ def _why(way: Access, error: Exception) -> Unreachable:
     if isinstance(cause, Unreachable):
         return cause
     if not isinstance(cause, Exception) or isinstance(cause, Lost | ValueError):
-        said = " ".join(str(cause or error).split())[:300]
+        said = clip(" ".join(str(cause or error).split()), 300)
         return Unreachable(f"{where}: no session: {said}; nothing was done")
     return explained(way, cause)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from remediate.adapters.hosts.text import clip
 from remediate.adapters.network.device import Device
 from remediate.errors import StepFailed
+from remediate.model.clip import clip
 
 #: Fields that differ between two reads although nothing happened.
 _VOLATILE = re.compile(
@@ -79,7 +79,7 @@ def _by_template(device: Device, command: str) -> Any:
     try:
         return parse_output(platform=device.platform.templates, command=command, data=text)
     except Exception as error:  # textfsm and ntc-templates raise bare Exceptions
-        said = " ".join(str(error).split())[:200]
+        said = clip(" ".join(str(error).split()), 200)
         raise StepFailed(f"{device.name}: {command!r} can't be understood: {said}") from None
 
 

@@ -149,6 +149,14 @@ def test_much_output_keeps_its_beginning_and_end(world: World) -> None:
     assert len(outcome.stdout) < 70_000
 
 
+def test_output_is_cut_between_words(world: World) -> None:
+    line = "password-is-abcdefghijklmnopqrstuvwxyz"
+    numbers = "".join(f"{number:05} {line}\n" for number in range(3000))
+    shown = world.client().run(["printf", "%s", numbers], token(world)).stdout
+    assert "bytes left out" in shown
+    assert all(not text or text.endswith(line) or text.startswith("[... ") for text in shown.split("\n"))
+
+
 def test_output_that_is_not_text_is_replaced(world: World) -> None:
     assert world.client().query(["printf", r"a\377b"]).stdout == "a\ufffdb"
 

@@ -15,6 +15,7 @@ from typing import IO, Self
 
 from remediate.adapters.ansible.processes import TOKEN
 from remediate.errors import StepFailed
+from remediate.model.clip import clip
 
 CHUNK = 1 << 20
 #: What this machine trusts, where the inventory names no other authority (Debian's ca-certificates).
@@ -128,7 +129,7 @@ class Program:
             raise StepFailed(f"{self.name} was not done in time, and was killed", "give the step more time")
         if code != 0 or _ERROR.search(said):
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            raise StepFailed(f"{self.name} {how}: {said[-2000:] or 'it said nothing'}")
+            raise StepFailed(f"{self.name} {how}: {clip(said) or 'it said nothing'}")
         return said
 
     def _listen(self) -> None:

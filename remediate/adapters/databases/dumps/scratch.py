@@ -23,6 +23,7 @@ from remediate.adapters.ansible import processes
 from remediate.adapters.databases.endpoint import Endpoint
 from remediate.adapters.databases.engine import Engine
 from remediate.errors import StepFailed
+from remediate.model.clip import clip
 
 #: On a disk, unlike /tmp on many machines: the copy may be large.
 BASE = Path("/var/tmp")  # noqa: S108 - mkdtemp makes private directories there
@@ -161,7 +162,7 @@ def _stop(server: subprocess.Popen[bytes], folder: Path) -> None:
 
 def _tail(folder: Path) -> str:
     lines = (folder / "log").read_text(errors="replace").splitlines()
-    return " / ".join(line for line in lines if re.search("error|fatal", line, re.IGNORECASE))[-1000:]
+    return clip(" / ".join(line for line in lines if re.search("error|fatal", line, re.IGNORECASE)), 1000)
 
 
 def _started(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import select
 import signal
 import subprocess
@@ -20,6 +21,9 @@ KEEP = 32 << 10
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: A daemon may keep the pipes open for ever; so long we listen after the command itself has ended.
 _LINGER = 0.2
+#: Where output may be cut: between lines, words, or in a long line at signs. A secret of which only a part is
+#: shown would not be known for one.
+_BREAKS = tuple(re.compile(p) for p in (rb"\n", rb"\s", rb"[^\w+/=.~%\x80-\xff-]"))
 
 
 class Capped:
@@ -41,9 +45,20 @@ class Capped:
 
     def text(self) -> str:
         """All that was kept; what is not UTF-8 is replaced."""
-        left_out = self.total - len(self.head) - len(self.tail)
-        gap = f"\n[... {left_out} bytes left out ...]\n".encode() if left_out else b""
-        return (self.head + gap + self.tail).decode("utf-8", "replace")
+        if self.total == len(self.head) + len(self.tail):
+            return (self.head + self.tail).decode("utf-8", "replace")
+        head, tail = _to_break(self.head), _to_break(self.tail[::-1])[::-1]
+        gap = f"\n[... {self.total - len(head) - len(tail)} bytes left out ...]\n".encode()
+        return (head + gap + tail).decode("utf-8", "replace")
+
+
+def _to_break(data: bytes) -> bytes:
+    """The data up to its last good break, if that costs less than half of it."""
+    for pattern in _BREAKS:
+        breaks = [found.start() for found in pattern.finditer(data, len(data) // 2)]
+        if breaks:
+            return data[: breaks[-1]]
+    return data
 
 
 def environment(extra: "Mapping[str, str]") -> "dict[str, str]":
