@@ -6,15 +6,18 @@ By default a part of them, for the time; ``REMEDIATE_THOROUGH=1`` takes them all
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Hashable
 from itertools import chain, islice
 
 import pytest
 
 from remediate.model.step import StepClass
+from tests.engine.broken_disks import first_lives, recoveries
 from tests.engine.cases import KEPT, live, random_case, seeds
 from tests.engine.exhaustive import one_death, states, two_deaths
 from tests.engine.sabotage import SABOTAGES
+from tests.engine.simulation import Simulation
 from tests.reliability import record
 
 THOROUGH = bool(os.environ.get("REMEDIATE_THOROUGH"))
@@ -38,6 +41,19 @@ def test_every_fault_and_death_of_a_small_plan(step_class: StepClass) -> None:
     record(
         "explored", f"3 steps on 2 targets, class {step_class.value}", count, f"{len(reached):,} states", 0
     )
+
+
+def test_every_trouble_of_the_disk_of_a_small_run() -> None:
+    """An error, the end of the process, a loss of power: at each write and sync, in recovery too."""
+    happened: Counter[str] = Counter()
+    count = 0
+    for case in chain(first_lives(), islice(recoveries(), 0, None, 1 if THOROUGH else 11)):
+        ending = Simulation(case).run()
+        assert ending.problems == (), case
+        happened += ending.happened
+        count += 1
+    reached = f"{happened['deaths']:,} deaths, {happened['halts']:,} full or broken disks"
+    record("explored", "each trouble of the disk at each write and sync, in recovery too", count, reached, 0)
 
 
 @pytest.mark.parametrize("part", range(_PARTS))
