@@ -86,11 +86,11 @@ class Performer:
         """Intent, effect, outcome, for all jobs of one step."""
         if reason := self._port.authorise(self._clock()):
             return [self._held(Verb.APPLY, step, j, reason) for j in jobs]
-        ready, before, held = self._ready(step, jobs)
+        ready, held = self._ready(step, jobs)
         ready = [j for j in ready if self._forward(j.target)]
         if not ready:
             return held
-        yield [self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready]
+        yield [self._intent(Verb.APPLY, step, j, j.before) for j in ready]
         outcomes = self._act(Verb.APPLY, step, ready, self._port.apply)
         done = [
             _with_data(j, o.result) for j, o in zip(ready, outcomes, strict=True) if o.result.status is OK
@@ -101,9 +101,8 @@ class Performer:
         self._post([*held, *outcomes])
         return self.verify(step, done)
 
-    def _ready(self, step: str, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, State], list[Body]]:
+    def _ready(self, step: str, jobs: Sequence[Job]) -> tuple[list[Job], list[Body]]:
         ready: list[Job] = []
-        before: dict[str, State] = {}
         held: list[Body] = []
         for job, seen in zip(jobs, self._observe(step, jobs), strict=True):
             if isinstance(seen, Exception):
@@ -111,9 +110,8 @@ class Performer:
             elif difference := self._drift(job.known, seen):
                 held.append(self._held(Verb.APPLY, step, job, difference))
             else:
-                ready.append(job)
-                before[job.target] = seen
-        return ready, before, held
+                ready.append(replace(job, before=seen))
+        return ready, held
 
     def _act(
         self,

@@ -69,7 +69,7 @@ class Context:
     """A directory of this run and step, mode 0700, that outlives the process; backups are stored here."""
     timeout: float = 600.0
     before: State = field(default_factory=dict)
-    """The state just before this step's own effect (for undo and probe)."""
+    """What `observe` gave just before this step's own effect (for apply, undo and probe)."""
     data: Mapping[str, JsonValue] = field(default_factory=dict)
     """What this step's apply recorded (for verify, undo, probe and release)."""
     peers: Mapping[str, Target] = field(default_factory=dict)
@@ -78,5 +78,7 @@ class Context:
     """For undo: a human signed that what others changed since may be lost."""
     attempts: int = 1
     """How many attempts of this step were begun on this target; all may have left something running."""
+    seen: dict[str, JsonValue] | None = None
+    """What the steps of a target that are observed in one look have read so far, by key; else None."""
     cut: int = 0
     """To prove a rollback: the attempt dies after so many changes. 0: nobody breaks it on purpose."""

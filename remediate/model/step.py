@@ -117,6 +117,8 @@ class Step(Frozen, ABC):
     role: ClassVar[Role] = Role.CHANGE
     level: ClassVar[Level | None] = None
     default_estimate: ClassVar[Estimate] = Estimate()
+    sdks: ClassVar[tuple[str, ...]] = ()
+    """Modules that its first use imports; a run imports them while it waits for something else."""
 
     label: str | None = None
     """The author's own words for the step, where its type's title says too little or too much."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from remediate.errors import InputError, Refused, RemediateError
 from remediate.model.base import State
@@ -48,11 +48,12 @@ def survey(
 
     def observe(target: Target) -> tuple[dict[str, State], str]:
         states: dict[str, State] = {}
+        seen: State = {}
         for draft in drafts:
             if target.name not in draft.targets:
                 continue
             try:
-                states[draft.id] = draft.step.observe(contexts(draft.id, target))
+                states[draft.id] = draft.step.observe(replace(contexts(draft.id, target), seen=seen))
             except Exception as error:
                 return states, named(target.name, words(error))
         return states, ""

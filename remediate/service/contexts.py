@@ -30,6 +30,8 @@ class Contexts:
     workspace: Path
     peers: Mapping[str, Target] = field(default_factory=dict)
     timeout: float = 600.0
+    _made: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False)
+    """Steps and targets whose folders are there: a context is made for every look."""
 
     def make(
         self,
@@ -42,9 +44,18 @@ class Contexts:
         overwrite: bool = False,
         before: State | None = None,
         data: State | None = None,
+        seen: State | None = None,
     ) -> Context:
-        """The context of one attempt. ``clients``: use these connections instead of the run's."""
-        folder = private(self.workspace / step / target.name)
+        """The context of one attempt, or of a look at a target.
+
+        Args:
+            clients: use these connections instead of the run's.
+            seen: shared by all steps that are observed in one look.
+        """
+        folder = self.workspace / step / target.name
+        if (step, target.name) not in self._made:
+            private(folder)
+            self._made.add((step, target.name))
         return Context(
             target=target,
             token=Token(self.run, step, attempt),
@@ -58,6 +69,7 @@ class Contexts:
             peers=self.peers,
             attempts=attempts,
             overwrite=overwrite,
+            seen=seen,
         )
 
 

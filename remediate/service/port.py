@@ -62,11 +62,7 @@ class AdapterPort:
 
     def observe(self, step: str, target: str) -> State:
         """See `Port.observe`."""
-        state: State = {}
-        for id_ in (*self._protectors.get(step, ()), step):
-            if target in self._planned(id_).target_set:
-                state.update(self._steps[id_].observe(self._context(id_, target)))
-        return state
+        return self._look((*self._protectors.get(step, ()), step), target, self._contexts.clients)
 
     def apply(self, step: str, jobs: Sequence[Job]) -> Mapping[str, Result]:
         """See `Port.apply`."""
@@ -137,10 +133,15 @@ class AdapterPort:
         yield from (c for c in self._plan.acceptance if c not in seen)
 
     def _facts(self, target: str, clients: Clients) -> State:
+        return self._look([s.id for s in self._plan.steps if s.id in self._steps], target, clients)
+
+    def _look(self, steps: Sequence[str], target: str, clients: Clients) -> State:
+        """What these steps observe on a target; they share what they read."""
         state: State = {}
-        for step in self._plan.steps:
-            if target in step.target_set and step.id in self._steps:
-                state.update(self._steps[step.id].observe(self._context(step.id, target, clients)))
+        seen: State = {}
+        for step in steps:
+            if target in self._planned(step).target_set:
+                state.update(self._steps[step].observe(self._context(step, target, clients, seen)))
         return state
 
     @cached_property
@@ -150,8 +151,10 @@ class AdapterPort:
     def _planned(self, step: str) -> PlannedStep:
         return self._plan.steps[self._plan.step_index[step]]
 
-    def _context(self, step: str, target: str, clients: Clients | None = None) -> Context:
-        return self._contexts.make(step, self._plan.by_name[target], clients=clients)
+    def _context(
+        self, step: str, target: str, clients: Clients | None = None, seen: State | None = None
+    ) -> Context:
+        return self._contexts.make(step, self._plan.by_name[target], clients=clients, seen=seen)
 
     def _of(self, step: str, job: Job) -> Context:
         return self._contexts.make(

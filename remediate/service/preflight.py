@@ -34,7 +34,11 @@ def check(project: Project, plan: Plan, file: Path) -> Standing:
         Waiting: nothing is wrong but an approval that is still missing.
     """
     found = standing(project, plan, file, project.my_logins)
-    reasons = [*_artefacts(project, plan), *_inventory(project, plan), *_time(project, plan)]
+    reasons = [*_artefacts(project, plan), *_time(project, plan)]
+    named = (project.root / plan.inventory).resolve()
+    if found.approved or named == project.config.inventory.resolve():
+        # To read an inventory can mean to execute it: no unapproved file may name the program.
+        reasons += _inventory(project, plan)
     reasons += [*_machine(project, plan), *found.blocked]
     if found.missing and found.invalid:
         # An approval that was given and does not verify is nothing to wait for.

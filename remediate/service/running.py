@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import remediate
-from remediate.adapters.clients import ClientPool
+from remediate.adapters.clients import ClientPool, load_sdk
 from remediate.approval.envelope import read_envelopes
 from remediate.approval.policy import Standing, recheck
 from remediate.engine.fold import replay
@@ -23,6 +23,7 @@ from remediate.journal.tenure import Tenure
 from remediate.journal.writer import Writer
 from remediate.model.event import Body, Event, Final, Progress, Request, Requested, RunStarted, RunTaken
 from remediate.model.plan import Plan
+from remediate.model.step import Role, step_type
 from remediate.planning.survey import words
 from remediate.report.compare import difference
 from remediate.report.words import count
@@ -62,9 +63,9 @@ def execute(
     if run is not None:
         return resume(project, run, screen)
     with ThreadPoolExecutor(1) as beside:
-        # While Ansible reads the inventory, there is time to load the step types. What is wrong with one of
-        # them is told when they are needed.
-        beside.submit(load_extensions)
+        # There is time while Ansible reads the inventory. What is wrong with a step type or its SDK is told
+        # when it is needed.
+        beside.submit(_load, plan)
         found = preflight.check(project, plan, file)
     run = f"r-{plan.digest[:8]}"
     lease = _take(project, run, plan.by_name)
@@ -74,6 +75,12 @@ def execute(
         if project.journal.run_of_plan(plan.digest) is None:
             project.journal.release(lease)
         raise
+
+
+def _load(plan: Plan) -> None:
+    load_extensions()
+    for kind in {step.kind for step in plan.steps if step.role is not Role.GATE}:
+        load_sdk(*step_type(kind).sdks)
 
 
 def resume(project: Project, run: str, screen: Screen) -> Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from remediate.errors import Refused, Waiting
 from remediate.model.change import Window
 from remediate.model.plan import Artefact
 from remediate.service import approving, preflight
+from remediate.service.project import Project
 from tests.service.simulated import RUNBOOK, Simulated
 from tests.service.test_freezes import freeze
 
@@ -115,3 +117,15 @@ def test_a_full_disk(simulated: Simulated, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_approval_that_is_missing_is_waited_for(simulated: Simulated) -> None:
     with pytest.raises(Waiting, match="carol or dan"):
         preflight.check(simulated.project, simulated.plan, simulated.file)
+
+
+def test_an_unapproved_plan_names_no_program(
+    simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An inventory may be a program. One that only the plan names is run for an approved plan alone."""
+    asked: list[Path | None] = []
+    simulated.has(inventory=str(tmp_path / "evil"))
+    monkeypatch.setattr(Project, "inventory", lambda _, path: asked.append(path))
+    with pytest.raises(Waiting):
+        preflight.check(simulated.project, simulated.plan, simulated.file)
+    assert asked == []

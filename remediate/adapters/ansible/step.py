@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, field_valida
 from remediate.adapters.ansible import dead, execution, outcome, preview
 from remediate.adapters.ansible.events import Recording, TaskStatus
 from remediate.adapters.ansible.job import Job
-from remediate.adapters.hosts.client import connect
+from remediate.adapters.hosts.client import SDKS
 from remediate.adapters.hosts.keys import file_key, package_key, service_key
+from remediate.adapters.hosts.step import observed
 from remediate.errors import InputError
 from remediate.inventory.secrets import plain_secrets
 from remediate.model.base import Frozen, State
@@ -89,6 +90,7 @@ class AnsibleStep(BatchStep):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     default_estimate: ClassVar[Estimate] = Estimate(apply=60, verify=30, undo=60)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     watch: Watch = Watch()
     idempotent: bool = True
@@ -117,7 +119,7 @@ class AnsibleStep(BatchStep):
 
     def observe(self, context: Context) -> State:
         """Facts about all that is watched, in one round trip."""
-        return connect(context).facts(self.watch.keys) if self.watch.keys else {}
+        return observed(context, self.watch.keys) if self.watch.keys else {}
 
     def preview(self, context: Context) -> str:
         """The batch of one."""

@@ -11,7 +11,7 @@ from remediate.adapters.hosts import apt
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key, package_key, service_key
 from remediate.adapters.hosts.restore import Restore
-from remediate.adapters.hosts.step import HostStep
+from remediate.adapters.hosts.step import HostStep, observed
 from remediate.adapters.hosts.values import Change, Found, Grabbed
 from remediate.adapters.hosts.vault import Vault
 from remediate.errors import StepFailed
@@ -75,11 +75,20 @@ class HostBackup(HostStep):
 
     def observe(self, context: Context) -> State:
         """Facts about everything that `undo` would put back."""
-        return self._find(connect(context)).facts
+        return self._find(context).facts
 
-    def _find(self, client: HostClient) -> Found:
+    def _find(self, context: Context) -> Found:
         goals = {name: goal for name, goal in self.packages.items() if goal}
-        return client.find(self._keys(), goals, apt.OPTIONS)
+        if goals:
+            return connect(context).find(self._keys(), goals, apt.OPTIONS)
+        return Found(observed(context, self._keys()), (), ())
+
+    def _just_found(self, context: Context) -> Found:
+        """What was observed just before; it is compared with the host once more when it is stored."""
+        facts = {key: context.before[key] for key in self._keys() if key in context.before}
+        if len(facts) == len(self._keys()) and not any(self.packages.values()):
+            return Found(facts, (), ())
+        return self._find(context)
 
     def _keys(self) -> list[str]:
         return [
@@ -93,7 +102,7 @@ class HostBackup(HostStep):
         client = connect(context)
         vault = Vault.of(context.workspace, context.target.name)
         vault.begin()
-        found = self._find(client)
+        found = self._just_found(context)
         packages, conffiles = self._keep_packages(client, vault, found)
         wanted = (*self.files, *apt.with_leftovers(conffiles))
         files = [_keep(client, vault, grabbed) for grabbed in client.grab(tuple(dict.fromkeys(wanted)))]

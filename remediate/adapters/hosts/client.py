@@ -22,6 +22,8 @@ from remediate.model.base import sha256
 from remediate.model.step import Clients, Context
 from remediate.model.target import Target
 
+#: What SSH needs.
+SDKS = ("paramiko", "fabric", "remediate.adapters.hosts.ssh")
 _NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$")
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 #: So long one request waits for a job before the next one asks again; a dead path shows soon after.
@@ -64,7 +66,7 @@ def open_session(way: Access, clients: Clients) -> Session:
     """A new agent on the host; a host in between is connected to once, for all that lie behind it."""
     if way.connection == "local":
         return Session(way, LocalPipe(way))
-    load_sdk("paramiko", "fabric")
+    load_sdk(*SDKS)
     from remediate.adapters.hosts.ssh import SshPipe, gateway
 
     return Session(way, SshPipe(way, gateway(way, clients)))

@@ -11,7 +11,7 @@ from remediate.adapters.hosts.attempts import became_of, note_start
 from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key, service_key
-from remediate.adapters.hosts.step import HostStep, look, must, rendered
+from remediate.adapters.hosts.step import HostStep, look, must, observed, rendered
 from remediate.adapters.hosts.values import JobState, Outcome
 from remediate.model.base import Duration, State
 from remediate.model.clip import clip
@@ -76,7 +76,7 @@ class RunCommand(HostStep):
         """What the author says that it touches."""
         files = (*self.touches, *([self.creates] if self.creates else []))
         keys = [*map(file_key, files), *map(service_key, self.services)]
-        return connect(context).facts(keys) if keys else {}
+        return observed(context, keys) if keys else {}
 
     def apply(self, context: Context) -> Result:
         """Run it as a job, unless it was done already."""

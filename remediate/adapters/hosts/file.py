@@ -11,7 +11,7 @@ from remediate.adapters.hosts.attempts import became_of
 from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import file_key
-from remediate.adapters.hosts.step import HostStep, look
+from remediate.adapters.hosts.step import HostStep, just_seen, look, observed
 from remediate.adapters.hosts.text import diff
 from remediate.adapters.hosts.values import JobState
 from remediate.errors import StepFailed
@@ -78,7 +78,7 @@ class File(HostStep):
     def observe(self, context: Context) -> State:
         """The file's facts. A template that can't be rendered shows here, before anybody approves it."""
         self._desired(context)
-        return connect(context).facts([file_key(self.path)])
+        return observed(context, [file_key(self.path)])
 
     def preview(self, context: Context) -> str:
         """A unified diff, and changes of owner and mode."""
@@ -101,7 +101,7 @@ class File(HostStep):
         """Put the content in place if it differs, then have the unit read it."""
         client = connect(context)
         desired = self._desired(context)
-        changed = bool(self._differs(look(client, file_key(self.path)), desired))
+        changed = bool(self._differs(just_seen(context, file_key(self.path)), desired))
         if changed:
             client.write(
                 self.path,

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from remediate.adapters.hosts.attempts import became_of, note_start
 from remediate.adapters.hosts.client import HostClient, connect
 from remediate.adapters.hosts.keys import service_key
-from remediate.adapters.hosts.step import HostStep, fact_of, look, must
+from remediate.adapters.hosts.step import HostStep, fact_of, just_seen, look, must, observed
 from remediate.adapters.hosts.units import is_running, settle_unit
 from remediate.adapters.hosts.values import JobState
 from remediate.errors import StepFailed
@@ -59,12 +59,12 @@ class Service(HostStep):
 
     def observe(self, context: Context) -> State:
         """How the unit is loaded, enabled and active."""
-        return connect(context).facts([service_key(self.name)])
+        return observed(context, [service_key(self.name)])
 
     def apply(self, context: Context) -> Result:
         """Ask systemd; it answers when the unit has got there or failed."""
         client = connect(context)
-        now = look(client, service_key(self.name))
+        now = just_seen(context, service_key(self.name))
         if now.get("load") == "not-found":
             raise StepFailed(f"{context.target.name}: there is no unit {self.name}")
         commands = self._commands(now)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from remediate.adapters.hosts.attempts import quiet, tokens
-from remediate.adapters.hosts.client import HostClient, connect
+from remediate.adapters.hosts.client import SDKS, HostClient, connect
 from remediate.adapters.hosts.values import Outcome
 from remediate.errors import StepFailed
 from remediate.model.base import State
@@ -16,6 +17,8 @@ from remediate.model.target import Target
 
 class HostStep(Step):
     """A step whose commands run as jobs on the host, named by the attempt."""
+
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     def quiesce(self, context: Context) -> bool:
         """Whether no job of any attempt goes on."""
@@ -37,6 +40,20 @@ def fact_of(state: State, key: str) -> dict[str, Any]:
 def look(client: HostClient, key: str) -> dict[str, Any]:
     """One fact, read now."""
     return fact_of(client.facts([key]), key)
+
+
+def observed(context: Context, keys: Sequence[str]) -> State:
+    """Facts by key. Steps that are observed in one look share what they read: each fact is read once."""
+    if context.seen is None:
+        return connect(context).facts(keys)
+    if lacking := [key for key in keys if key not in context.seen]:
+        context.seen.update(connect(context).facts(lacking))
+    return {key: context.seen[key] for key in keys}
+
+
+def just_seen(context: Context, key: str) -> dict[str, Any]:
+    """One fact as it was observed just before this attempt; read now if it was not."""
+    return fact_of(context.before, key) or look(connect(context), key)
 
 
 def must(client: HostClient, outcome: Outcome, advice: str = "") -> Outcome:

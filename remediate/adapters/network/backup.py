@@ -9,7 +9,7 @@ from remediate.adapters.hosts.step import must
 from remediate.adapters.hosts.vault import Vault
 from remediate.adapters.network.access import maintenance_target
 from remediate.adapters.network.config import digest, parse, sections
-from remediate.adapters.network.device import Device, connect, fresh
+from remediate.adapters.network.device import SDKS, Device, connect, fresh
 from remediate.adapters.network.keys import CONFIG
 from remediate.adapters.network.platforms import FRR
 from remediate.adapters.network.timer import RELOAD
@@ -37,6 +37,7 @@ class DeviceConfig(Step):
     role: ClassVar[Role] = Role.BACKUP
     level: ClassVar[Level | None] = Level.COMPARED
     default_estimate: ClassVar[Estimate] = Estimate(apply=10.0, verify=5.0, undo=60.0)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     def title(self) -> str:
         """One line."""

@@ -19,6 +19,7 @@ from remediate.model.clip import clip
 from remediate.model.step import Context
 from remediate.model.target import Target
 
+SDKS = ("paramiko", "netmiko")
 _READ_SECONDS = 60.0
 _LINE_SECONDS = 20.0
 _COMMIT_SECONDS = 120.0
@@ -56,7 +57,7 @@ class Device:
         key = ("network", self.name)
 
         def open_() -> DeviceSession:
-            load_sdk("paramiko", "netmiko")
+            load_sdk(*SDKS)
             return DeviceSession(self._access, self._context.secrets, clients)
 
         session = clients.get(key, open_, DeviceSession.close)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from remediate.adapters.checks.asking import ask
 from remediate.adapters.network.backup import DeviceConfig
 from remediate.adapters.network.config import Edit, difference, merged, missing, parse, path_to, sections
-from remediate.adapters.network.device import Config, Device, Rejected, connect, fresh
+from remediate.adapters.network.device import SDKS, Config, Device, Rejected, connect, fresh
 from remediate.adapters.network.keys import CONFIG
 from remediate.adapters.network.store import Store
 from remediate.adapters.network.timer import Timer, TimerState, timer_for, timer_name
@@ -47,6 +47,7 @@ class ConfigStep(Step):
     """
 
     default_estimate: ClassVar[Estimate] = Estimate(apply=20.0, verify=20.0, undo=30.0)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     cuts_path: bool | None = None
     revert: Literal["auto", "timer", "none"] = "auto"

@@ -15,6 +15,8 @@ from remediate.model.step import Clients, Context, Secrets
 if TYPE_CHECKING:
     from remediate.adapters.vmware.session import VCenter
 
+SDKS = ("pyVmomi",)
+
 
 def connect(context: Context) -> VCenter:
     """The session of this target's vCenter; all targets of a run share it.
@@ -28,7 +30,7 @@ def connect(context: Context) -> VCenter:
 
 def session(way: Access, clients: Clients, secrets: Secrets) -> VCenter:
     """The session of this vCenter, opened now if there is none; errors as those of `connect`."""
-    load_sdk("pyVmomi")
+    load_sdk(*SDKS)
     from remediate.adapters.vmware.session import VCenter
 
     def open_() -> VCenter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Literal
 
-from remediate.adapters.vmware.client import connect, guest_changed
+from remediate.adapters.vmware.client import SDKS, connect, guest_changed
 from remediate.adapters.vmware.step import POWER, planning, quiet, read, run_task
 from remediate.adapters.vmware.values import Machine, Power
 from remediate.errors import StepFailed
@@ -27,6 +27,7 @@ class VmPower(Step):
     # Each of them done twice leaves what it leaves when done once.
     step_class: ClassVar[StepClass] = StepClass.STATE_BASED
     default_estimate: ClassVar[Estimate] = Estimate(apply=60.0, verify=5.0, undo=60.0)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     state: Literal["on", "off", "reset"]
     guest_shutdown: bool = True

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from remediate.adapters.vmware.client import SDKS
 from remediate.adapters.vmware.power import switch
 from remediate.adapters.vmware.step import HARDWARE, POWER, planning, quiet, read, run_task
 from remediate.adapters.vmware.values import Machine, Power
@@ -29,6 +30,7 @@ class VmReconfigure(Step):
     kind: ClassVar[str] = "vm-reconfigure"
     step_class: ClassVar[StepClass] = StepClass.STATE_BASED
     default_estimate: ClassVar[Estimate] = Estimate(apply=120.0, verify=5.0, undo=120.0)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     cpus: int | None = Field(default=None, ge=1, le=768)
     memory_mb: _Memory | None = None

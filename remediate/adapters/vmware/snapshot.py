@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from remediate.adapters.vmware import guard
-from remediate.adapters.vmware.client import by_vcenter, connect
+from remediate.adapters.vmware.client import SDKS, by_vcenter, connect
 from remediate.adapters.vmware.names import name_for, ours
 from remediate.adapters.vmware.step import HARDWARE, at_work, failed, planning, quiet, read, read_many
 from remediate.adapters.vmware.values import Machine, Power, Snapshot
@@ -44,6 +44,7 @@ class VmSnapshot(BatchStep):
     role: ClassVar[Role] = Role.BACKUP
     level: ClassVar[Level | None] = Level.STORED
     default_estimate: ClassVar[Estimate] = Estimate(apply=60.0, verify=5.0, undo=300.0)
+    sdks: ClassVar[tuple[str, ...]] = SDKS
 
     memory: bool = False
     quiesced: Literal["require", "prefer", "off"] = "prefer"

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from remediate.adapters.ansible import dead, execution, step
+from remediate.adapters.ansible import dead, execution
 from remediate.adapters.ansible.events import Recording
 from remediate.adapters.ansible.execution import Run
 from remediate.adapters.ansible.job import Job
 from remediate.adapters.ansible.module import Module
 from remediate.adapters.ansible.playbook import Playbook
 from remediate.adapters.ansible.step import Watch
+from remediate.adapters.hosts import step as host_step
 from remediate.errors import InputError
 from remediate.model.base import State
 from remediate.model.step import Status, Token, Verdict
@@ -49,7 +50,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, jobs: list[Job]) -> Callable[..., 
                 return {k: (facts or {})[k] for k in keys}
 
         monkeypatch.setattr(execution, "execute", execute)
-        monkeypatch.setattr(step, "connect", lambda _: Client())
+        monkeypatch.setattr(host_step, "connect", lambda _: Client())
 
     return script
 

@@ -16,6 +16,14 @@ GUARDS = [
     ),
     Guard(
         "V1",
+        "an inventory that only an unapproved plan names is not read",
+        "service/preflight.py",
+        "if found.approved or named == project.config.inventory.resolve():",
+        "if True:",
+        f"{_BEFORE}::test_an_unapproved_plan_names_no_program",
+    ),
+    Guard(
+        "V1",
         "an approval that does not verify is no reason to wait",
         "service/preflight.py",
         "if found.missing and found.invalid:",
