@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from remediate.errors import Refused, Waiting
+from remediate.errors import InputError, Refused, Waiting
+from remediate.inventory import Inventory
 from remediate.model.change import Window
 from remediate.model.plan import Artefact
 from remediate.service import approving, preflight
@@ -123,9 +124,14 @@ def test_an_unapproved_plan_names_no_program(
     simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An inventory may be a program. One that only the plan names is run for an approved plan alone."""
-    asked: list[Path | None] = []
+
+    def read(_: Project, path: Path) -> Inventory:
+        raise InputError(f"{path} was executed")
+
     simulated.has(inventory=str(tmp_path / "evil"))
-    monkeypatch.setattr(Project, "inventory", lambda _, path: asked.append(path))
+    monkeypatch.setattr(Project, "inventory", read)
     with pytest.raises(Waiting):
         preflight.check(simulated.project, simulated.plan, simulated.file)
-    assert asked == []
+    simulated.approve()
+    with pytest.raises(Refused, match="evil was executed"):
+        preflight.check(simulated.project, simulated.plan, simulated.file)
