@@ -5,6 +5,7 @@ Nothing heavy is imported here: `remediate --help` has to answer at once.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -94,7 +95,10 @@ for module in (plans, approvals, runs, control, diagnose, observing, snapshots, 
 def main() -> None:
     """Run the command line and leave with its exit code. Only here does the program exit."""
     prepare()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Python would look once more through all that was ever imported for what it could free: 0.1 s for nothing.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

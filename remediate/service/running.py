@@ -258,7 +258,7 @@ class _Execution:
         project, plan = self._project, self._plan
         events = project.journal.events(self._run)
         state = replay(plan, events)
-        inbox, pool = QueueInbox(), ThreadPool(min(project.config.limits.parallel, 64))
+        inbox, pool = QueueInbox(), ThreadPool(min(project.config.limits.parallel, 64, len(plan.by_name)))
         writer = Writer(project.journal, self._lease, project.clock, inbox.put, state.number)
         self._outbox.start()
         try:
