@@ -253,11 +253,11 @@ def _witness(project: Project, event: Event, problem: Callable[[str], None]) -> 
 
 def _documents(project: Project, plan: Plan, event: Event) -> tuple[Path, ...]:
     """What people want to read or to keep."""
-    folder = project.run_folder(event.run)
     if isinstance(event.body, RunStarted):
+        folder = project.run_folder(event.run)
         return (*plan_files(plan, folder), *sorted((folder / "approvals").glob("*.json")))
     if isinstance(event.body, RunFinished):
-        page = folder / f"report-{event.number}.html"
+        page = project.run_folder(event.run) / f"report-{event.number}.html"
         events = [e for e in project.journal.events(event.run) if e.number <= event.number]
         # Before rendering: escapes would hide a secret from the scrubber.
         document = run_document(plan, events).mapped(project.scrub)

@@ -34,6 +34,8 @@ class Composer:
     scrub: Callable[[str], str]
     #: Files in which no secret was found: while the ticket system is down, they are looked at many times.
     _clean: set[bytes] = field(default_factory=set)
+    #: Lines by event, before they are scrubbed: what waits for its entry is looked at with each new event.
+    _rendered: dict[int, str | None] = field(default_factory=dict)
 
     def next(self, pending: Sequence[Event], bare: int = 0) -> Post | None:
         """The first entry for these events, None if there is nothing to tell of any.
@@ -46,6 +48,8 @@ class Composer:
             bare: up to this event, files are named but not attached.
         """
         entry: _Draft | None = None
+        if not pending:
+            self._rendered.clear()
         for event in pending:
             line = self._line(event)
             if line is None:
@@ -67,7 +71,9 @@ class Composer:
     def _line(self, event: Event) -> str | None:
         """Scrubbed whole and then cut: a secret cut in two would not be found."""
         try:
-            line = self.render(event)
+            if event.number not in self._rendered:
+                self._rendered[event.number] = self.render(event)
+            line = self._rendered[event.number]
             if line is None:
                 return None
             line = self.scrub(line).strip("\n") or f"({event.body.kind})"
