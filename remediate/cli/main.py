@@ -96,7 +96,7 @@ def main() -> None:
     """Run the command line and leave with its exit code. Only here does the program exit."""
     prepare()
     code = run(sys.argv[1:])
-    # Python would look once more through all that was ever imported for what it could free: 0.1 s for nothing.
+    # Else Python looks once more through all that was ever imported for what it could free: 0.1 s.
     gc.freeze()
     sys.exit(code)
 

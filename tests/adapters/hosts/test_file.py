@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from remediate.adapters.hosts.backup import HostBackup
 from remediate.adapters.hosts.file import File
 from remediate.adapters.hosts.keys import file_key
 from remediate.errors import StepFailed
+from remediate.model.base import State
 from remediate.model.step import Verdict
 from tests.adapters.hosts.world import World
 
@@ -40,6 +42,27 @@ def test_confirm_and_probe_see_what_somebody_else_wrote(world: World, tmp_path: 
     assert not check.ok
     assert "sha256 is" in check.actual
     assert step.probe(world.context(before=before)).verdict is Verdict.PARTIAL
+
+
+def test_one_look_reads_a_fact_once(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "app.conf"
+    path.write_text("old")
+    step, backup = File(path=str(path), content="new"), HostBackup(files=(str(path),))
+    seen: State = {}
+    first = backup.observe(replace(world.context(), seen=seen))
+    path.write_text("somebody else's")
+    assert step.observe(replace(world.context(), seen=seen)) == first
+    assert step.observe(replace(world.context(), seen={})) == step.observe(world.context()) != first
+
+
+def test_what_changed_since_it_was_observed_fails_the_verification(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "app.conf"
+    path.write_text("new")
+    step = File(path=str(path), content="new")
+    context = world.context(before=step.observe(world.context()))
+    path.write_text("third")
+    assert not step.apply(context).changed
+    assert [check.ok for check in step.confirm(context)] == [False]
 
 
 def test_preview_is_a_diff(world: World, tmp_path: Path) -> None:
