@@ -51,8 +51,7 @@ GUARDS = [
         "a step is not begun on what can't be read",
         "engine/perform.py",
         "            if isinstance(seen, Exception):\n                held.append(self._held(Verb.APPLY",
-        "            if isinstance(seen, Exception):\n                ready.append(job)\n"
-        "                before[job.target] = {}\n                continue\n"
+        "            if isinstance(seen, Exception):\n                ready.append(job)\n                continue\n"
         "                held.append(self._held(Verb.APPLY",
         f"{_PROMISES}::test_what_can_not_be_read_is_not_begun",
     ),
@@ -140,10 +139,10 @@ GUARDS = [
         "V5",
         "the intent of a step is durable before its effect",
         "engine/perform.py",
-        "        yield [self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready]\n"
+        "        yield [self._intent(Verb.APPLY, step, j, j.before) for j in ready]\n"
         "        outcomes = self._act(Verb.APPLY, step, ready, self._port.apply)\n",
         "        outcomes = self._act(Verb.APPLY, step, ready, self._port.apply)\n"
-        "        yield [self._intent(Verb.APPLY, step, j, before[j.target]) for j in ready]\n",
+        "        yield [self._intent(Verb.APPLY, step, j, j.before) for j in ready]\n",
         f"{_PROMISES}::test_every_effect_has_a_durable_intent",
     ),
     Guard(
@@ -180,5 +179,29 @@ GUARDS = [
         "    if isinstance(error, _FATAL):\n        raise error\n",
         "",
         f"{_PROMISES}::test_a_lost_lease_ends_the_run_whatever_was_under_way",
+    ),
+    Guard(
+        "V11",
+        "whom a step touched while the run decided to turn back belongs to the rollback",
+        "engine/undo.py",
+        "        return _left_out(state)\n",
+        "        return None\n",
+        "engine/test_turning_back.py::test_who_was_touched_meanwhile_belongs_to_the_rollback",
+    ),
+    Guard(
+        "V3",
+        "no step is begun after the decision to turn back",
+        "engine/runner.py",
+        "        return target not in self._back\n",
+        "        return True\n",
+        "engine/test_turning_back.py::test_no_step_is_begun_after_the_decision_to_turn_back",
+    ),
+    Guard(
+        "L1",
+        "a clock that is set back holds nothing up",
+        "engine/runner.py",
+        "            self._state.set_back(back)\n",
+        "            pass\n",
+        "engine/test_clock.py::test_patience_is_no_longer_when_the_clock_is_set[-7200.0]",
     ),
 ]

@@ -99,8 +99,8 @@ GUARDS = [
         "V15",
         "what looks like a secret is hidden, though nobody named it",
         "credentials/scrub.py",
-        ", *lookalikes(text)]",
-        "]",
+        "lookalikes(text) if guess else ()",
+        "()",
         f"{_ALL}::test_what_looks_like_a_secret",
     ),
     Guard(

@@ -208,4 +208,12 @@ GUARDS = [
         "self._tell(text)",
         "tickets/test_entries.py::test_a_problem_tells_no_secret",
     ),
+    Guard(
+        "V13",
+        "who slept through a takeover waits for the other one's post",
+        "tickets/pump.py",
+        "        self._notice_takeovers()\n",
+        "",
+        f"{_OUTAGES}::test_who_slept_through_a_takeover_waits_for_the_others_post",
+    ),
 ]
