@@ -51,7 +51,8 @@ GUARDS = [
         "a step is not begun on what can't be read",
         "engine/perform.py",
         "            if isinstance(seen, Exception):\n                held.append(self._held(Verb.APPLY",
-        "            if isinstance(seen, Exception):\n                ready.append(job)\n                continue\n"
+        "            if isinstance(seen, Exception):\n                ready.append(job)\n"
+        "                continue\n"
         "                held.append(self._held(Verb.APPLY",
         f"{_PROMISES}::test_what_can_not_be_read_is_not_begun",
     ),
