@@ -186,7 +186,9 @@ class TestFields:
     ) -> None:
         change = running.ticket(running.create_change("Patch openssl", "please", "customer", priority))
         assert (change["Priority"], change["SLA"]) == (priority, level)
-        assert moment(change["Due"]) - moment(change["Created"]) == timedelta(minutes=minutes)
+        late = moment(change["Due"]) - moment(change["Created"]) - timedelta(minutes=minutes)
+        # RT looks at the clock once for each of them.
+        assert timedelta(0) <= late <= timedelta(seconds=2)
         assert change["Starts"] == change["Created"]
 
     def test_service_level_of_the_queue_applies_without_being_asked(self, running: RequestTracker) -> None:

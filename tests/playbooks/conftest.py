@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class Project:
 
     root: Path
     lab: Hosts
+    home: Path
+    """What Ansible and Molecule keep; a short path, for a socket has at most 107 bytes of name."""
 
     def shell(self, line: str) -> Ended:
         """Type a command in the project's folder."""
@@ -63,11 +66,6 @@ class Project:
         )
         actions = re.findall(r"^\w+ > (\w+): Executed: (\w+)", done.stdout, re.MULTILINE)
         return Ended(done.returncode, actions, done.stdout)
-
-    @property
-    def home(self) -> Path:
-        """Where Ansible and Molecule keep what is theirs."""
-        return self.root.parent / "home"
 
     def state(self) -> str:
         """What a scenario may change on the host, and has to bring back."""
@@ -103,15 +101,21 @@ def lab() -> Iterator[Hosts]:
 
 
 @pytest.fixture
-def project(lab: Hosts, tmp_path: Path) -> Iterator[Project]:
+def home() -> Iterator[Path]:
+    """Gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mol-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def project(lab: Hosts, tmp_path: Path, home: Path) -> Iterator[Project]:
     """Hosts as they were built, and with the shipped files those of the page's example."""
     lab.reset(lambda _: None)
-    made = Project(tmp_path / "p", lab)
+    made = Project(tmp_path / "p", lab, home)
     for name in ("playbooks", "molecule"):
         shutil.copytree(ROOT / name, made.root / name)
     shutil.copy(ROOT / "ansible.cfg", made.root)
     write_inventory(made.root / "inventories/lab", TOTAL, LAYOUT)
-    made.home.mkdir()
     for block in blocks(PAGE):
         if name := block.option("file"):
             path = made.root / name

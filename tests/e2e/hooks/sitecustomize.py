@@ -16,6 +16,7 @@ from typing import Any
 _LOCK = threading.Lock()
 _THREAD = threading.local()
 _JOURNALS: list[Any] = []
+_POSTING = threading.RLock()
 _PORT = ("apply", "undo", "quiesce", "probe")
 _seen = 0
 
@@ -32,7 +33,8 @@ def _moment(what: str) -> None:
         if at == str(_seen) or (at and not at.isdigit() and what.startswith(at)):
             del os.environ["E2E_AT"]
             with ExitStack() as stack:
-                # Who is stopped in the middle of a transaction would hold up everybody else.
+                # Who is stopped in the middle of a transaction or of a post would hold up everybody else.
+                stack.enter_context(_POSTING)
                 for journal in _JOURNALS:
                     stack.enter_context(journal._mutex)
                 os.kill(os.getpid(), signal.Signals[os.environ["E2E_SIGNAL"]])
@@ -52,6 +54,16 @@ def _around(owner: Any, name: str, says: Callable[..., str]) -> None:
     setattr(owner, name, wrapped)
 
 
+def _alone(owner: Any, name: str) -> None:
+    real = getattr(owner, name)
+
+    def wrapped(*args: Any, **named: Any) -> Any:
+        with _POSTING:
+            return real(*args, **named)
+
+    setattr(owner, name, wrapped)
+
+
 def _names(jobs: Any) -> str:
     each = jobs if isinstance(jobs, Sequence) else [jobs]
     return " ".join(job.target for job in each)
@@ -62,6 +74,7 @@ def _install() -> None:
     from remediate.adapters.hosts.session import Session
     from remediate.journal.sqlite import SqliteJournal
     from remediate.service.port import AdapterPort
+    from remediate.tickets.file import FileTickets
 
     opened = SqliteJournal.__init__
 
@@ -70,6 +83,8 @@ def _install() -> None:
         _JOURNALS.append(self)
 
     SqliteJournal.__init__ = opening  # type: ignore[method-assign]
+    for name in ("post", "last_posted"):
+        _alone(FileTickets, name)
     for name in _PORT:
         _around(AdapterPort, name, lambda _self, step, jobs, verb=name: f"{verb} {step} {_names(jobs)}")
     _around(execution, "execute", lambda job, *_: "" if job.check else f"ansible {job.token}")
